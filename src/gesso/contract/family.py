@@ -1,0 +1,157 @@
+"""How a model learns and draws.
+
+Every family, from the first GAN to tokens, is a set of *parts* (networks) that learn in *turns* and draw
+by *sample*. The trainer, the sampler, measures, explorers and exporters know this page and nothing else:
+a family that keeps it needs no other plumbing.
+
+Images are `n c h w` floats in [-1, 1]: c = 1 (grey), 3 (RGB) or 4 (RGB + alpha, premultiplied), height and
+width may differ. Time is an argument: whatever changes during a run is a pure function of the clock.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gesso.options import Field, Options
+
+
+class Facts(Options):
+    """What a family must know of the data; it comes from the data and is never configured."""
+
+    channels: Literal[1, 3, 4] = Field(description="1 grey, 3 RGB, 4 RGB and premultiplied alpha.")
+    height: int = Field(ge=8, le=2048, description="Height in pixels.")
+    width: int = Field(ge=8, le=2048, description="Width in pixels.")
+    labels: tuple[str, ...] = Field((), description="Names of the classes, in the order of their numbers.")
+    count: int = Field(0, ge=0, description="How many pictures there are.")
+
+
+class Learning(Options):
+    """What every family's Config has: the size of a step and how it falls."""
+
+    batch: int = Field(64, ge=1, le=4096, description="Pictures a step, over all processes.")
+    lr: float = Field(2e-4, gt=0, le=1, description="Learning rate of Adam at its highest.")
+    warmup: float = Field(0.0, ge=0, le=1, description="Share of the run over which the rate rises from zero.")
+    decay: float = Field(0.0, ge=0, le=1, description="Share of the run, its last part, over which the rate falls to zero.")
+    average: float = Field(0.05, ge=0, le=1, description="Half-life of the running average, as a share of the pictures seen.")
+    average_most: int = Field(20_000, ge=0, description="The longest half-life of the running average, in pictures.")
+    flip: bool = Field(False, description="Show pictures mirrored half of the time.")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a run stands. step: optimizer steps done; seen: pictures shown; total: pictures in the whole run."""
+
+    step: int
+    seen: int
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, 0 to 1."""
+        return min(self.seen / max(self.total, 1), 1.0)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One backward pass and the parts that step on it, every `every`-th step (lazy regularisation)."""
+
+    name: str
+    parts: tuple[str, ...]
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Adam:
+    """How a part steps (Kingma and Ba 2015; decoupled decay of Loshchilov and Hutter 2019)."""
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    clip: float | None = None  # largest gradient norm of the part
+
+
+@dataclass
+class Batch:
+    """What a turn learns from, on the family's device. Fields that the data does not have are None."""
+
+    image: Float[Tensor, "n c h w"]
+    label: Int[Tensor, " n"] | None = None
+    text: list[str] | None = None
+    source: Float[Tensor, "n s h w"] | None = None
+    mask: Float[Tensor, "n 1 h w"] | None = None
+
+
+@dataclass
+class Condition:
+    """What a drawing is asked to be. Fields that are None are the family's to choose."""
+
+    label: Int[Tensor, " n"] | None = None
+    text: list[str] | None = None
+    source: Float[Tensor, "n s h w"] | None = None
+    mask: Float[Tensor, "n 1 h w"] | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Family(nn.Module, ABC):
+    """A model family. Concrete families are final; nothing may be overridden twice."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Learning]]  # choices made when training
+    Knobs: ClassVar[type[Options]]  # choices made when drawing
+    presets: ClassVar[dict[str, dict]]  # name -> values of Config that belong together; "" is the default
+    needs: ClassVar[frozenset[str]] = frozenset()  # of {"label", "text", "source", "mask"}
+    takes: ClassVar[frozenset[str]] = frozenset()  # what it uses where the data has it
+    ema: ClassVar[tuple[str, ...]]  # parts that keep a running average, used for drawing
+    geometry: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
+    paper: ClassVar[str]
+    parts: nn.ModuleDict
+
+    def __init__(self, config: Learning, facts: Facts):
+        """config is of this family's Config; facts come from the data. Weights are drawn from torch's global generator."""
+        super().__init__()
+        self.config = config
+        self.facts = facts
+
+    @abstractmethod
+    def turns(self, clock: Clock) -> Sequence[Turn]:
+        """The turns of one step, in order; growth and stages are pure functions of the clock."""
+
+    @abstractmethod
+    def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
+        """Named scalar losses of a turn, already weighted: the trainer adds them up and goes backward once.
+
+        A detached entry is a figure for the log only.
+        """
+
+    @abstractmethod
+    def adam(self, part: str) -> Adam:
+        """How a part steps."""
+
+    @abstractmethod
+    def prior(self, n: int, rng: torch.Generator) -> Tensor:
+        """n latents, on the generator's device. Drawing is a pure function of them."""
+
+    @abstractmethod
+    def sample(self, z: Tensor, condition: Condition, knobs: Options) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Draw, as a stream of better and better pictures in [-1, 1]; the last is the answer.
+
+        No picture may depend on another of its batch.
+        """
+
+    @abstractmethod
+    def core(self, knobs: Options) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """The graph to export, tensors to tensor, with example inputs (batch first)."""
+
+
+class Encoder(Family):
+    """A family that can also look: VAE, VQ, flow."""
+
+    @abstractmethod
+    def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Tensor:
+        """Latents that draw the pictures again, as nearly as the family can."""
