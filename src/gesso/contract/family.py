@@ -11,7 +11,7 @@ width may differ. Time is an argument: whatever changes during a run is a pure f
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -26,20 +26,26 @@ class Facts(Options):
     channels: Literal[1, 3, 4] = Field(description="1 grey, 3 RGB, 4 RGB and premultiplied alpha.")
     height: int = Field(ge=8, le=2048, description="Height in pixels.")
     width: int = Field(ge=8, le=2048, description="Width in pixels.")
-    labels: tuple[str, ...] = Field((), description="Names of the classes, in the order of their numbers.")
-    count: int = Field(0, ge=0, description="How many pictures there are.")
+    labels: tuple[str, ...] = Field(default=(), description="Names of the classes, in the order of their numbers.")
+    count: int = Field(default=0, ge=0, description="How many pictures there are.")
 
 
 class Learning(Options):
     """What every family's Config has: the size of a step and how it falls."""
 
-    batch: int = Field(64, ge=1, le=4096, description="Pictures a step, over all processes.")
-    lr: float = Field(2e-4, gt=0, le=1, description="Learning rate of Adam at its highest.")
-    warmup: float = Field(0.0, ge=0, le=1, description="Share of the run over which the rate rises from zero.")
-    decay: float = Field(0.0, ge=0, le=1, description="Share of the run, its last part, over which the rate falls to zero.")
-    average: float = Field(0.05, ge=0, le=1, description="Half-life of the running average, as a share of the pictures seen.")
-    average_most: int = Field(20_000, ge=0, description="The longest half-life of the running average, in pictures.")
-    flip: bool = Field(False, description="Show pictures mirrored half of the time.")
+    batch: int = Field(default=64, ge=1, le=4096, description="Pictures a step, over all processes.")
+    lr: float = Field(default=2e-4, gt=0, le=1, description="Learning rate of Adam at its highest.")
+    warmup: float = Field(default=0.0, ge=0, le=1, description="Share of the run over which the rate rises from zero.")
+    decay: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the run, its last part, over which the rate falls to zero."
+    )
+    average: float = Field(
+        default=0.05, ge=0, le=1, description="Half-life of the running average, as a share of the pictures seen."
+    )
+    average_most: int = Field(
+        default=20_000, ge=0, description="The longest half-life of the running average, in pictures."
+    )
+    flip: bool = Field(default=False, description="Show pictures mirrored half of the time.")
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,11 @@ class Condition:
     extra: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Family(nn.Module, ABC):
+Choices = TypeVar("Choices", bound=Learning)
+Handles = TypeVar("Handles", bound=Options)
+
+
+class Family(nn.Module, ABC, Generic[Choices, Handles]):
     """A model family. Concrete families are final; nothing may be overridden twice."""
 
     name: ClassVar[str]
@@ -112,8 +122,8 @@ class Family(nn.Module, ABC):
     paper: ClassVar[str]
     parts: nn.ModuleDict
 
-    def __init__(self, config: Learning, facts: Facts):
-        """config is of this family's Config; facts come from the data. Weights are drawn from torch's global generator."""
+    def __init__(self, config: Choices, facts: Facts):
+        """config is of this family's Config; facts come from the data. Weights come from torch's global generator."""
         super().__init__()
         self.config = config
         self.facts = facts
@@ -138,18 +148,18 @@ class Family(nn.Module, ABC):
         """n latents, on the generator's device. Drawing is a pure function of them."""
 
     @abstractmethod
-    def sample(self, z: Tensor, condition: Condition, knobs: Options) -> Iterator[Float[Tensor, "n c h w"]]:
+    def sample(self, z: Tensor, condition: Condition, knobs: Handles) -> Iterator[Float[Tensor, "n c h w"]]:
         """Draw, as a stream of better and better pictures in [-1, 1]; the last is the answer.
 
         No picture may depend on another of its batch.
         """
 
     @abstractmethod
-    def core(self, knobs: Options) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    def core(self, knobs: Handles) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """The graph to export, tensors to tensor, with example inputs (batch first)."""
 
 
-class Encoder(Family):
+class Encoder(Family[Choices, Handles]):
     """A family that can also look: VAE, VQ, flow."""
 
     @abstractmethod

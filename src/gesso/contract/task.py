@@ -45,7 +45,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Result:
-    """What came out, the last event of a task. paths: files for the person; facts: plain JSON values; text: a summary."""
+    """What came out, the last event. paths: files for the person; facts: plain JSON values; text: a summary."""
 
     text: str
     paths: tuple[Path, ...] = ()
@@ -54,10 +54,10 @@ class Result:
 
 Event = Progress | Preview | Message | Result
 
-O = TypeVar("O", bound=Options)
+Choices = TypeVar("Choices", bound=Options)
 
 
-class Task(ABC, Generic[O]):
+class Task(ABC, Generic[Choices]):
     """One thing that a user can ask for.
 
     name: the verb on the command line, the route, the name of the form.
@@ -68,12 +68,12 @@ class Task(ABC, Generic[O]):
     """
 
     name: ClassVar[str]
-    Options: type[O]
+    Options: type[Choices]
     positional: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[str] = ""
 
     @abstractmethod
-    def run(self, options: O, home: Path) -> Iterator[Event]:
+    def run(self, options: Choices, home: Path) -> Iterator[Event]:
         """Do the work as a plain generator of events, the last of which is a Result.
 
         home: the folder that holds datasets/, runs/ and gallery/. Closing the generator cancels the

@@ -1,0 +1,133 @@
+"""Words of the command line to options: one cyclopts command a task, made from its fields."""
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from gesso.cli.show import ANYWHERE, console, rows
+from gesso.contract.task import Task
+from gesso.errors import GessoError, nearest
+
+SHORT = {"count": "-n", "out": "-o"}  # a letter means the same in every command
+
+
+def command(name: str, asked: Task[Any]) -> App:
+    """The cyclopts command of a task: a parameter for each field of its options, in the field's own words."""
+    given, options = Group("Give", sort_key=0), Group("Options", sort_key=1)
+    signature = []
+    fields = asked.Options.model_fields
+    for key in [*asked.positional, *(key for key in fields if key not in asked.positional)]:
+        field, placed = fields[key], key in asked.positional
+        default = inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
+        many = str(field.annotation).startswith("tuple")
+        meaning = Parameter(
+            help=" ".join(filter(None, [field.description, _bounds(field)])),
+            alias=SHORT.get(key),
+            negative=f"--no-{key.replace('_', '-')}" if default is True else "",
+            group=given if placed else options,
+            consume_multiple=True if placed and many else None,
+            show_default=default not in (None, (), False, True, "", inspect.Parameter.empty),
+        )
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if placed else inspect.Parameter.KEYWORD_ONLY
+        annotation = Annotated[field.annotation or str, meaning]
+        signature.append(inspect.Parameter(key, kind, default=default, annotation=annotation))
+    where = Annotated[Path | None, Parameter(help=ANYWHERE[0][1], group=options)]
+    signature.append(inspect.Parameter("home", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=where))
+
+    def take(*_: Any, **__: Any) -> bool:
+        return True
+
+    vars(take)["__signature__"] = inspect.Signature(signature)
+    app = App(
+        name=f"gesso {name}",
+        help=inspect.cleandoc(asked.Options.__doc__ or ""),
+        help_format="plaintext",
+        help_formatter=_Page(),
+        version_flags=[],
+        console=console(),
+    )
+    app["--help"].show = False
+    app.default(take)
+    return app
+
+
+def read(name: str, asked: Task[Any], words: list[str]) -> dict[str, Any] | None:
+    """What a person has chosen, by the names of the options; None when they asked for help, which is now shown.
+
+    Raises GessoError, with the nearest right name, for words that fit no option.
+    """
+    app = command(name, asked)
+    try:
+        call, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise _explained(name, asked, error) from None
+    if call(*bound.args, **bound.kwargs):
+        return dict(bound.arguments)
+    if asked.example:
+        rows("Example", [(f"[dim]$[/] {asked.example}", "")], wide=True)
+    return None
+
+
+def _explained(name: str, asked: Task[Any], error: CycloptsError) -> GessoError:
+    """One sentence about words that make no options."""
+    see = f"See gesso {name} --help."
+    if isinstance(error, cyclopts.UnknownOptionError):
+        wrong = (error.token.keyword or error.token.value).split("=")[0]
+        near = nearest(wrong, [word for argument in error.argument_collection for word in argument.names])
+        return GessoError(f"gesso {name} has no option '{wrong}'.", near if near.startswith("Did") else see)
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return GessoError(f"gesso {name} has no use for '{(error.unused_tokens or ['?'])[0]}'.", see)
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None:
+        said = error.keyword or next((token.keyword for token in error.argument.tokens if token.keyword), None)
+        if said:
+            return GessoError(f"{said} needs a value.", see)
+        word = error.argument.name.lstrip("-")
+        word = word.upper() if word.replace("-", "_") in asked.positional else f"--{word}"
+        return GessoError(f"gesso {name} needs {word}.", f"For example: {asked.example}" if asked.example else see)
+    return GessoError(str(error), see)
+
+
+def _bounds(field: Any) -> str:
+    """'1 to 4,096.', from the bounds of a pydantic field; empty when there are none."""
+    found = {
+        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
+    }
+    low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+    above, below = "gt" in found, "lt" in found
+    if low is not None and high is not None:
+        return f"{'Above ' if above else ''}{low:,} to {'below ' if below else ''}{high:,}."
+    if low is not None:
+        return f"Above {low:,}." if above else f"At least {low:,}."
+    return "" if high is None else (f"Below {high:,}." if below else f"At most {high:,}.")
+
+
+class _Page:
+    """A command's help in the manner of the front page (a cyclopts help formatter)."""
+
+    def render_usage(self, screen: Any, _: Any, usage: Any) -> None:
+        screen.print(f"  {str(usage).removeprefix('Usage: ').strip()}\n", markup=False, highlight=False, style="bold")
+
+    def render_description(self, screen: Any, _: Any, description: Any) -> None:
+        from rich.padding import Padding
+
+        screen.print(Padding(description, (0, 0, 1, 2)), highlight=False, width=min(screen.width, 100))
+
+    def __call__(self, screen: Any, _: Any, panel: Any) -> None:
+        from rich.text import Text
+
+        pairs = []
+        for entry in panel.entries:
+            value = f" {entry.metavar}" if entry.metavar and not entry.choices else ""
+            names = [*entry.positive_shorts, *entry.positive_names]
+            label = entry.positional_label or ", ".join([*names, *entry.negative_names]) + value
+            notes = [" | ".join(entry.choices)] if entry.choices else []
+            notes += [f"default {entry.default}"] if entry.default is not None else []
+            said = Text(str(entry.description or ""))
+            if notes:
+                said.append(f"  {', '.join(notes)}", style="dim")
+            pairs.append((Text(label), said))
+        if pairs:
+            rows(str(panel.title), pairs, screen=screen)

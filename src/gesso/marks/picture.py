@@ -1,0 +1,223 @@
+"""The one door through which every picture is written, whole or not at all, with its recipe and its mark."""
+
+import io
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, features
+from torch import Tensor
+
+from gesso import __version__
+from gesso.errors import GessoError, nearest
+from gesso.files import write_bytes
+from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, as_json, parameters, user_comment, xmp
+
+__all__ = ["SUFFIXES", "Suffix", "encode", "sheet", "straight", "to_uint8", "write_picture", "write_sheet"]
+
+Suffix = Literal["png", "jpg", "webp", "avif"]
+SUFFIXES: tuple[str, ...] = (*get_args(Suffix), "jpeg")
+SOFTWARE = 0x0131
+
+# A sheet's looks, in pixels.
+PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
+CHECKER = (255, 255, 255), (242, 242, 242)
+CELL = 96  # small pictures are enlarged by a whole number until about this large
+WIDEST = 2400  # of a sheet: larger ones are made smaller
+CJK = ("NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf")
+
+Picture = UInt8[np.ndarray, "h w c"]
+
+
+def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
+    """Pictures in [-1, 1] as bytes, each value rounded to the nearest, ties to even; others are clipped."""
+    scaled = images.detach().float().add(1).mul(127.5).clamp(0, 255).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def straight(image: Picture) -> Picture:
+    """Colours divided by alpha, as files want them, from colours premultiplied by it; other pictures as they are."""
+    if image.shape[2] != 4:
+        return image
+    colour, alpha = image[..., :3].astype(np.uint16), image[..., 3:].astype(np.uint16)
+    divided = np.minimum((colour * 255 + alpha // 2) // np.maximum(alpha, 1), 255)
+    return np.concatenate([np.where(alpha > 0, divided, 0), alpha], axis=2).astype(np.uint8)
+
+
+def as_pil(image: Picture) -> Image.Image:
+    """A Pillow picture: L, RGB or RGBA with straight alpha, from 1, 3 or 4 channels premultiplied by alpha."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise ValueError(f"a picture is h w c uint8 with 1, 3 or 4 channels, not {image.shape} {image.dtype}")
+    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else straight(image))
+
+
+def encode(
+    image: Picture,
+    suffix: str,
+    recipe: Recipe | None = None,
+    *,
+    source: Source | None = "trainedAlgorithmicMedia",
+    quality: int | None = None,
+) -> bytes:
+    """A picture as the bytes of a file; the same picture and recipe give the same bytes.
+
+    image: `h w c`; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha. suffix: png, jpg, webp or avif. source:
+    the mark, None for a picture that no machine made. quality: 1 to 100; without it WebP is lossless, JPEG 95 and
+    AVIF 90. JPEG knows no alpha: the ground becomes white. Raises GessoError for any other suffix.
+    """
+    suffix = suffix.lower().lstrip(".")
+    if suffix not in SUFFIXES:
+        raise GessoError(f"Pictures cannot be written as '.{suffix}'.", nearest(suffix, SUFFIXES))
+    if suffix == "avif" and not features.check("avif"):
+        raise GessoError("This Pillow was built without AVIF.", "Choose png, jpg or webp, or update Pillow.")
+    packet, out, options = xmp(recipe, source, __version__), io.BytesIO(), dict[str, Any]()
+    if suffix == "png":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", packet.decode())
+        if recipe is not None:
+            texts.add_itxt("parameters", parameters(recipe))
+            texts.add_text("gesso", as_json(recipe))
+        options = {"pnginfo": texts}
+    else:
+        exif = Image.Exif()
+        exif[SOFTWARE] = f"Gesso {__version__}"
+        if recipe is not None:
+            exif.get_ifd(EXIF_IFD)[USER_COMMENT] = user_comment(parameters(recipe))
+        options = {"xmp": packet, "exif": exif}
+    if suffix in ("jpg", "jpeg"):
+        if image.shape[2] == 4:
+            image = on_ground(image, np.uint8(255))
+        options |= {"quality": quality or 95, "subsampling": 0}
+    elif suffix == "webp":
+        options |= {"lossless": quality is None, "quality": quality or 80, "exact": True}
+    elif suffix == "avif":
+        options |= {"quality": quality or 90, "subsampling": "4:4:4"}
+    as_pil(image).save(out, {"jpg": "JPEG"}.get(suffix, suffix.upper()), **options)
+    return out.getvalue()
+
+
+def write_picture(
+    path: str | Path,
+    image: Picture,
+    recipe: Recipe | None = None,
+    *,
+    source: Source | None = "trainedAlgorithmicMedia",
+    quality: int | None = None,
+) -> Path:
+    """Write a picture whole or not at all, in the format that its suffix names; returns the path. See `encode`."""
+    write_bytes(path, encode(image, Path(path).suffix, recipe, source=source, quality=quality))
+    return Path(path)
+
+
+def write_sheet(
+    path: str | Path,
+    rows: Sequence[Sequence[Picture]],
+    *,
+    title: str = "",
+    captions: Sequence[str] = (),
+    under: Sequence[Sequence[str]] = (),
+    source: Source | None = "trainedAlgorithmicMedia",
+) -> Path:
+    """Write many pictures as one: rows of them on white, small ones enlarged by a whole number. See `sheet`.
+
+    Pass source=None for real pictures alone, compositeWithTrainedAlgorithmicMedia for real beside made ones.
+    """
+    return write_picture(path, sheet(rows, title=title, captions=captions, under=under), source=source)
+
+
+def sheet(
+    rows: Sequence[Sequence[Picture]],
+    *,
+    title: str = "",
+    captions: Sequence[str] = (),
+    under: Sequence[Sequence[str]] = (),
+) -> Picture:
+    """Many pictures as one, `h w 3`. captions: a line above each row. under: a word below each picture."""
+    if not any(len(row) for row in rows):
+        raise ValueError("a sheet needs a picture")
+    largest = max(max(image.shape[:2]) for row in rows for image in row)
+    columns = max(len(row) for row in rows)
+    scale = max(CELL // largest, 1) if largest * columns <= WIDEST else WIDEST / (largest * columns)
+    cells = [[_cell(image, scale) for image in row] for row in rows]
+    wide = max(cell.width for row in cells for cell in row)
+    high = max(cell.height for row in cells for cell in row)
+    gap = max(wide // 24, 2)
+    framed = bool(title or captions or under)
+    margin = 24 if framed else gap
+    label = _font(12, "".join(word for row in under for word in row))
+    line = 18 if under else 0
+    head = 44 if title else 0
+    said = [30 if caption else 0 for caption in [*captions, *[""] * len(rows)]][: len(rows)]
+    width = columns * (wide + gap) - gap + 2 * margin
+    if title:
+        width = max(width, int(_font(20, title).getlength(title)) + 2 * margin)
+    height = head + sum(said) + len(rows) * (high + line + gap) - gap + 2 * margin
+    page = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(page)
+    if title:
+        pen.text((margin, margin - 4), title, fill=INK, font=_font(20, title))
+    y = margin + head
+    for row, words, caption, space in zip_longest(cells, under, captions, said, fillvalue=()):
+        if caption:
+            text = str(caption)
+            pen.text((margin, y + 4), text, fill=FAINT, font=_font(14, text))
+        y += space if isinstance(space, int) else 0
+        for i, cell in enumerate(row):
+            x = margin + i * (wide + gap)
+            page.paste(cell, (x + (wide - cell.width) // 2, y + (high - cell.height) // 2))
+            if words and i < len(words):
+                text = _shortened(words[i], label, wide)
+                pen.text((x + wide / 2, y + high + 3), text, fill=FAINT, font=label, anchor="ma")
+        y += high + line + gap
+    return np.asarray(page)
+
+
+def on_ground(image: Picture, ground: np.ndarray | np.uint8) -> Picture:
+    """A premultiplied picture laid on a ground of colour `h w 3` (or one grey): colour + (1 − alpha) · ground."""
+    clear = 255 - image[..., 3:].astype(np.uint16)
+    laid = image[..., :3].astype(np.uint16) + (clear * np.asarray(ground, np.uint16) + 127) // 255
+    return np.minimum(laid, 255).astype(np.uint8)
+
+
+def _cell(image: Picture, scale: float) -> Image.Image:
+    """One picture of a sheet at its size, a pale checkerboard where one can see through it."""
+    high, wide = max(round(image.shape[0] * scale), 1), max(round(image.shape[1] * scale), 1)
+    if scale >= 1:  # every pixel stays as sharp as it is
+        image = image.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
+    elif image.shape[2] == 4:
+        image = np.stack([_smaller(image[..., i], wide, high) for i in range(4)], axis=2)
+    else:
+        image = np.atleast_3d(np.asarray(as_pil(image).resize((wide, high), Image.Resampling.LANCZOS)))
+    if image.shape[2] == 4:
+        square = max(min(wide, high) // 8, 4)
+        light, dark = (np.array(colour, np.uint8) for colour in CHECKER)
+        odd = np.add.outer(np.arange(high) // square, np.arange(wide) // square) % 2 == 1
+        image = on_ground(image, np.where(odd[..., None], dark, light))
+    return as_pil(image).convert("RGB")
+
+
+def _smaller(plane: UInt8[np.ndarray, "h w"], wide: int, high: int) -> UInt8[np.ndarray, "h w"]:
+    return np.asarray(Image.fromarray(plane).resize((wide, high), Image.Resampling.LANCZOS))
+
+
+def _font(size: int, text: str) -> Any:
+    """Pillow's own font; one of the system's for letters that it does not have."""
+    if not all(ord(letter) < 0x250 or letter in "–—’“”…→·×" for letter in text):
+        for name in CJK:
+            try:
+                return ImageFont.truetype(name, size)
+            except OSError:
+                continue
+    return ImageFont.load_default(size)
+
+
+def _shortened(text: str, font: Any, wide: float) -> str:
+    if font.getlength(text) <= wide:
+        return text
+    while text and font.getlength(text + "…") > wide:
+        text = text[:-1]
+    return text + "…"

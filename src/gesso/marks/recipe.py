@@ -1,0 +1,178 @@
+"""The recipe in a picture: how to make it again. And the mark: that a machine made it.
+
+The recipe may be left out; the mark stays. PNG carries the recipe as text `gesso` (JSON), the other formats in XMP;
+all carry the field's common `parameters` line beside it (AUTOMATIC1111's form, read by most tools) and the mark in
+XMP. Whatever is read from a picture is treated as written by a stranger: bounded, checked, never executed.
+"""
+
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from xml.sax.saxutils import escape, unescape
+
+from PIL import Image
+from pydantic import ConfigDict, JsonValue, StringConstraints, ValidationError
+
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+__all__ = ["Recipe", "Source", "parameters", "read_parameters", "read_recipe", "xmp"]
+
+# Terms of the IPTC's vocabulary of digital source types.
+Source = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
+LONGEST = 32_768  # characters of a recipe as JSON; XMP in a JPEG must fit into 64 KB
+LARGEST = 1 << 28  # bytes of a picture that is read for its recipe
+USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
+XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
+DAMAGED = "Without it, give the run, the seed and the options yourself."
+
+Word = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Recipe(Options):
+    """How to make a picture again: the same model, seed and device give the same picture."""
+
+    model_config = ConfigDict(extra="ignore")  # a newer Gesso may have written more
+
+    gesso: Word = Field(description="Version of Gesso that drew it.")
+    task: Word = Field("sample", description="Task that drew it.")
+    run: Word = Field(description="Folder of the run, without its path.")
+    number: int = Field(ge=0, description="Number of the run.")
+    model: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file of weights.")
+    step: int = Field(ge=0, description="Step of training at which the weights were saved.")
+    family: Word = Field(description="Family of the model.")
+    seed: int = Field(ge=0, lt=2**63, description="Seed of this very picture.")
+    label: Word | None = Field(None, description="Label that was asked for or, where none was, drawn from the seed.")
+    knobs: dict[str, JsonValue] = Field({}, description="Every choice of drawing, those left alone included.")
+    width: int = Field(ge=1, description="Width in pixels.")
+    height: int = Field(ge=1, description="Height in pixels.")
+    device: Word = Field("cpu", description="Kind of device that drew it.")
+    precision: Word = Field("float32", description="Precision of the arithmetic.")
+
+
+def parameters(recipe: Recipe) -> str:
+    """The recipe in AUTOMATIC1111's form: a line for the prompt (here the label), a line of `Key: value, …`."""
+    steps = recipe.knobs.get("steps", 1)
+    values: dict[str, object] = {
+        "Steps": steps if isinstance(steps, int) else 1,
+        "Seed": recipe.seed,
+        "Size": f"{recipe.width}x{recipe.height}",
+        "Model hash": recipe.model[:10],
+        "Model": recipe.run,
+    }
+    values |= {key.replace("_", " ").capitalize(): value for key, value in recipe.knobs.items() if key != "steps"}
+    values["Generator"] = f"Gesso {recipe.gesso}"
+    line = ", ".join(f"{key}: {_quoted(value)}" for key, value in values.items())
+    prompt = " ".join((recipe.label or "").split())
+    return f"{prompt}\n{line}".lstrip("\n")
+
+
+def xmp(recipe: Recipe | None, source: Source | None, version: str) -> bytes:
+    """An XMP packet with the mark (`Iptc4xmpExt:DigitalSourceType`) and, where given, the recipe."""
+    inside = ""
+    if source is not None:
+        uri = f"http://cv.iptc.org/newscodes/digitalsourcetype/{source}"
+        inside += f"<Iptc4xmpExt:DigitalSourceType>{uri}</Iptc4xmpExt:DigitalSourceType>"
+    if recipe is not None:
+        inside += f"<gesso:recipe>{escape(as_json(recipe))}</gesso:recipe>"
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:gesso="urn:gesso:recipe:1:"'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+        f"<xmp:CreatorTool>Gesso {escape(version)}</xmp:CreatorTool>{inside}"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
+
+
+def as_json(recipe: Recipe) -> str:
+    """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
+    text = json.dumps(recipe.model_dump(), allow_nan=False)
+    if len(text) > LONGEST:
+        raise GessoError(
+            f"The recipe is {len(text):,} characters long, more than the {LONGEST:,} that a picture holds."
+        )
+    return text
+
+
+def read_recipe(path: str | Path) -> Recipe | None:
+    """The recipe in a PNG, JPEG, WebP or AVIF file; None when it carries none.
+
+    Raises GessoError when the file is no such picture, or its recipe is damaged.
+    """
+    info, _ = _info(Path(path))
+    text: object = info.get("gesso")
+    if text is None:
+        found = re.search(r"<gesso:recipe>([^<]*)</gesso:recipe>", _xmp_of(info))
+        text = unescape(found[1]) if found else None
+    if text is None:
+        return None
+    problem = f"The recipe in {path} is damaged"
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise GessoError(f"{problem}: it is too long to be one.", DAMAGED)
+    try:
+        return Recipe.model_validate(json.loads(text))
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "all of it"
+        raise GessoError(f"{problem}: {where[:60]} does not fit.", DAMAGED) from None
+    except (ValueError, RecursionError):
+        raise GessoError(f"{problem}: it is not JSON.", DAMAGED) from None
+
+
+def read_parameters(path: str | Path) -> str | None:
+    """The `parameters` line of a picture, by Gesso or any other tool; None when it has none."""
+    info, comment = _info(Path(path))
+    text = info.get("parameters")
+    if isinstance(text, str):
+        return text[:LONGEST]
+    if comment[:8] == b"UNICODE\0":
+        return comment[8 : 8 + 2 * LONGEST].decode("utf-16-be", errors="replace")
+    return comment[8 : 8 + LONGEST].decode(errors="replace") if comment[:8] == b"ASCII\0\0\0" else None
+
+
+def read_source(path: str | Path) -> str | None:
+    """The last word of the DigitalSourceType in a picture's XMP, such as 'trainedAlgorithmicMedia'; None without one."""
+    info, _ = _info(Path(path))
+    found = re.search(r"http://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,60})", _xmp_of(info))
+    return found[1] if found else None
+
+
+def user_comment(text: str) -> bytes:
+    """Text as EXIF's UserComment holds it."""
+    return b"UNICODE\0" + text.encode("utf-16-be", errors="replace")
+
+
+def _quoted(value: object) -> str:
+    """A value as AUTOMATIC1111 writes it: as JSON where it would otherwise end early."""
+    text = " ".join(str(value).split())
+    return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"]', text) else text
+
+
+def _xmp_of(info: dict[Any, Any]) -> str:
+    packet = next((info[key] for key in XMP_KEYS if info.get(key)), "")
+    if isinstance(packet, bytes):
+        packet = packet[: 1 << 20].decode(errors="replace")
+    return packet[: 1 << 20] if isinstance(packet, str) else ""
+
+
+def _info(path: Path) -> tuple[dict[Any, Any], bytes]:
+    """What Pillow finds in a picture besides pixels: its texts, and EXIF's UserComment."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise GessoError(f"{path} is larger than {LARGEST >> 20} MB: too large to be read for its recipe.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about its pixels, which are not read
+            with Image.open(path, formats=FORMATS) as image:
+                comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT, b"")
+                return dict(image.info), comment if isinstance(comment, bytes) else b""
+    except FileNotFoundError:
+        raise GessoError(f"There is no file {path}.") from None
+    except GessoError:
+        raise
+    except Exception as error:  # Pillow raises almost anything on hostile files
+        reason = cast(str, getattr(error, "strerror", None)) or "it is not a whole PNG, JPEG, WebP or AVIF picture"
+        raise GessoError(f"{path} cannot be read: {reason[:1].lower()}{reason[1:]}.") from None

@@ -1,0 +1,160 @@
+"""Layers that more than one family uses; each names the equation or paper that it comes from."""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def levels(height: int, width: int, smallest: int = 4) -> int:
+    """How many times both sides can be halved before the shorter falls below `smallest` pixels."""
+    count = 0
+    while min(height, width) >= 2 * smallest and height % 2 == 0 and width % 2 == 0:
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def channels_at(base: int, level: int) -> int:
+    """Channels of a network of width `base`, `level` halvings away from the full size: ½, 1, 2, 3, 4, 4, … times."""
+    return max(int(base * (0.5, 1, 2, 3, 4)[min(level, 4)]), 4)
+
+
+def normalised(layer: nn.Module, spectral: bool) -> nn.Module:
+    """The layer with its spectral norm held at one (Miyato et al. 2018, eq. 8), or as it is."""
+    return spectral_norm(layer) if spectral else layer
+
+
+def dcgan_init(module: nn.Module) -> None:
+    """Weights from N(0, 0.02²), batch-norm gains from N(1, 0.02²) (Radford et al. 2016, section 4)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d) and module.weight is not None:
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class LabelNorm(nn.Module):
+    """Batch norm whose gain and bias depend on the class (conditional batch norm; Dumoulin et al. 2017, eq. 5).
+
+    With no classes it is plain batch norm.
+    """
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=classes == 0)
+        self.embed = nn.Embedding(classes, 2 * channels) if classes else None
+        if self.embed is not None:
+            with torch.no_grad():
+                self.embed.weight.copy_(torch.cat([torch.ones(channels), torch.zeros(channels)]).expand(classes, -1))
+
+    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
+        """The normalised map, scaled and shifted by the class."""
+        x = self.norm(x)
+        if self.embed is None:
+            return x
+        gain, bias = self.embed(label)[:, :, None, None].chunk(2, dim=1)
+        return x * gain + bias
+
+
+class UpBlock(nn.Module):
+    """Residual block that doubles height and width: a normalised 3×3 convolution beside a 1×1 shortcut.
+
+    The shortcut convolves before it enlarges, at a quarter of the cost and with the same result.
+    """
+
+    def __init__(self, inside: int, outside: int, classes: int = 0):
+        super().__init__()
+        self.norm = LabelNorm(inside, classes)
+        self.conv = nn.Conv2d(inside, outside, 3, padding=1)
+        self.skip = nn.Conv2d(inside, outside, 1)
+
+    def forward(self, x: Float[Tensor, "n i h w"], label: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n o H W"]:
+        """H = 2h, W = 2w."""
+        y = self.conv(F.interpolate(F.relu(self.norm(x, label)), scale_factor=2.0))
+        return y + F.interpolate(self.skip(x), scale_factor=2.0)
+
+
+class Decoder(nn.Module):
+    """z → linear → small map → residual blocks that double it → 3×3 → tanh; conditional where there are classes."""
+
+    def __init__(self, latent: int, width: int, shape: tuple[int, int, int], classes: int = 0):
+        """shape: channels, height and width of the pictures; width: the channels that every level multiplies."""
+        super().__init__()
+        channels, h, w = shape
+        n = levels(h, w)
+        self.start = (channels_at(width, n), h >> n, w >> n)
+        widths = [channels_at(width, level) for level in range(n, -1, -1)]
+        self.linear = nn.Linear(latent, math.prod(self.start))
+        self.blocks = nn.ModuleList(UpBlock(a, b, classes) for a, b in pairwise(widths))
+        self.norm = LabelNorm(widths[-1], classes)
+        self.paint = nn.Conv2d(widths[-1], channels, 3, padding=1)
+
+    def forward(self, z: Float[Tensor, "n d"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1]."""
+        x = self.linear(z).reshape(-1, *self.start)  # n d -> n c h/2^k w/2^k
+        for block in self.blocks:
+            x = block(x, label)  # n c h w -> n c' 2h 2w
+        return torch.tanh(self.paint(F.relu(self.norm(x, label))))
+
+
+class DownBlock(nn.Module):
+    """Residual block that halves height and width; critics carry no norm but the weights' own.
+
+    Its second convolution halves as it goes (4×4, stride 2), at a quarter of the cost of averaging afterwards.
+    """
+
+    def __init__(self, inside: int, outside: int, spectral: bool, gain: float = 1.0):
+        super().__init__()
+        self.first = normalised(nn.Conv2d(inside, inside, 3, padding=1), spectral)
+        self.second = normalised(nn.Conv2d(inside, outside, 4, stride=2, padding=1), spectral)
+        self.skip = normalised(nn.Conv2d(inside, outside, 1, bias=False), spectral)
+        self.gain = gain
+
+    def forward(self, x: Float[Tensor, "n i H W"]) -> Float[Tensor, "n o h w"]:
+        """h = H / 2, w = W / 2."""
+        y = self.first(F.leaky_relu(x, 0.2))
+        y = self.second(F.leaky_relu(y, 0.2))
+        return self.gain * y + self.skip(F.avg_pool2d(x, 2))
+
+
+class Project(nn.Module):
+    """A critic's last layer: a linear judgement plus the inner product with the class (Miyato & Koyama 2018, eq. 3)."""
+
+    def __init__(self, features: int, classes: int, spectral: bool):
+        super().__init__()
+        self.linear = normalised(nn.Linear(features, 1), spectral)
+        self.embed = normalised(nn.Embedding(classes, features), spectral) if classes else None
+
+    def forward(self, x: Float[Tensor, "n f"], label: Int[Tensor, " n"] | None) -> Float[Tensor, " n"]:
+        """One judgement per picture."""
+        y = self.linear(x)[:, 0]
+        if self.embed is not None:
+            y = y + (self.embed(label) * x).sum(1) / math.sqrt(x.shape[1])
+        return y
+
+
+class ScaleGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied per sample by what `factor` holds when the backward pass comes by."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, factor: list[Tensor]) -> Tensor:
+        """x passes unchanged; factor is a list that gets its one entry, of shape n, before the backward pass."""
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:
+        """The gradient times the factor."""
+        (grad,) = grads
+        (factor,) = ctx.factor
+        return grad * factor.to(grad.dtype).reshape(-1, *[1] * (grad.dim() - 1)), None
+
+
+def scale_gradient(x: Tensor, factor: list[Tensor]) -> Tensor:
+    """x itself; its gradient will be multiplied, per sample, by the tensor that `factor` holds by then."""
+    out = ScaleGradient.apply(x, factor)
+    assert isinstance(out, Tensor)
+    return out

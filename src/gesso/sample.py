@@ -1,0 +1,236 @@
+"""Seeds to latents to images, in batches, as a stream.
+
+**A picture depends on its seed alone.** Its latent comes from a generator of its own, and the networks see it in a
+batch of a fixed size, filled up where pictures are missing. The size must be fixed: oneDNN picks other kernels
+for other batch sizes, whose sums differ in the last bits, and about one byte in 10,000 pictures' worth follows
+(measured on five kinds of networks, channels first and last, batches of 1 to 64). Within one size, neither the
+place in the batch nor the neighbours changed a single bit. Four is the smallest size within a third of the best
+pace of small networks on a CPU, and the best for larger ones; a GPU needs more to be busy.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from gesso import __version__
+from gesso.contract.family import Condition, Family
+from gesso.errors import GessoError, nearest
+from gesso.files import write_bytes
+from gesso.marks.picture import as_pil, encode, sheet, to_uint8
+from gesso.marks.recipe import Recipe
+from gesso.options import Options
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place"]
+
+CHUNK = {"cpu": 4}
+CHUNK_ELSEWHERE = 32
+SEEDS = 2**32  # a fresh seed is below this, so that it can be read aloud; any below 2**63 may be asked for
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was drawn. image: `h w c` uint8, premultiplied where c = 4; label: the one asked for or drawn."""
+
+    seed: int
+    label: str | None
+    image: UInt8[np.ndarray, "h w c"]
+
+    @property
+    def pil(self) -> "Image":
+        """The picture for Pillow: L, RGB, or RGBA with straight alpha."""
+        return as_pil(self.image)
+
+
+def draw(
+    family: Family,
+    seeds: Sequence[int],
+    labels: Sequence[str | None] | str | None = None,
+    knobs: Options | None = None,
+) -> Iterator[Drawn]:
+    """Draw one picture a seed, in order, on the family's device; the same seed gives the same picture in any company.
+
+    labels: one for all, or one a seed; None leaves it to the seed where the model knows labels. knobs: of the
+    family's Knobs. Raises GessoError, with the nearest right one, for a label that the data does not have.
+    """
+    wanted = _numbers(family, [labels] * len(seeds) if labels is None or isinstance(labels, str) else labels)
+    if len(wanted) != len(seeds):
+        raise ValueError(f"{len(seeds)} seeds, but {len(wanted)} labels")
+    knobs = knobs or family.Knobs()
+    device = next(family.parameters()).device
+    size = CHUNK.get(device.type, CHUNK_ELSEWHERE)
+    for start in range(0, len(seeds), size):
+        chunk = [*seeds[start : start + size]]
+        numbers = wanted[start : start + size]
+        latents = []
+        for i, seed in enumerate(chunk):
+            rng = torch.Generator().manual_seed(seed)
+            latents.append(family.prior(1, rng))
+            if numbers[i] is None and _labelled(family):
+                numbers[i] = int(torch.randint(len(family.facts.labels), (), generator=rng))
+        spare = size - len(chunk)
+        z = torch.cat([*latents, *[latents[-1]] * spare]).to(device)
+        label = None
+        if _labelled(family):
+            label = torch.tensor([*numbers, *[numbers[-1]] * spare], dtype=torch.long, device=device)
+        images = _images(family, z, Condition(label=label), knobs)
+        for i, seed in enumerate(chunk):
+            number = numbers[i]
+            yield Drawn(seed, None if number is None else family.facts.labels[number], images[i])
+
+
+def _images(family: Family, z: torch.Tensor, condition: Condition, knobs: Options) -> UInt8[np.ndarray, "n h w c"]:
+    """The family's last word on some latents; its mode and the caller's stay as they were."""
+    learning, last = family.training, None
+    family.eval()
+    try:
+        with (
+            torch.inference_mode(),
+            torch.autocast(z.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            for last in family.sample(z, condition, knobs):
+                pass
+    finally:
+        family.train(learning)
+    if last is None:
+        raise RuntimeError(f"{type(family).__name__}.sample yielded no picture")
+    return to_uint8(last)
+
+
+def _labelled(family: Family) -> bool:
+    return bool(family.facts.labels) and "label" in family.needs | family.takes
+
+
+def _numbers(family: Family, labels: Sequence[str | None]) -> list[int | None]:
+    """The numbers of labels; None for those that are the seed's to choose."""
+    known = {name: number for number, name in enumerate(family.facts.labels)}
+    for label in {label for label in labels if label is not None}:
+        if not _labelled(family):
+            raise GessoError(f"This model knows no labels, so none can be '{label}'.", "Leave the label out.")
+        if label not in known:
+            raise GessoError(f"The model knows no label '{label}'.", nearest(label, known))
+    return [None if label is None else known[label] for label in labels]
+
+
+def fresh_seed(count: int = 1) -> int:
+    """A seed that nobody chose, the first of `count` in a row."""
+    return secrets.randbelow(max(SEEDS - count, 1))
+
+
+@dataclass
+class Model:
+    """A trained generator, ready to draw.
+
+    family: with the weights that draw. run: name of the run's folder; number: the run's. sha256: of the file of
+    weights; step: when they were saved. notes: sentences about what had to be passed over when it was loaded.
+    """
+
+    family: Family
+    run: str
+    number: int
+    sha256: str
+    step: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it can be asked for by name; empty when it knows no labels."""
+        return self.family.facts.labels if _labelled(self.family) else ()
+
+    @property
+    def title(self) -> str:
+        """How its files are called: data set, family, number: 'emoji-gan-0007'."""
+        return f"{self.run.partition('-')[2] or self.run}-{self.number:04d}"
+
+    def sample(self, n: int = 1, seed: int | None = None, label: str | None = None, **knobs: Any) -> "Pictures":
+        """Draw n pictures, with the seeds seed, seed + 1, …; without a seed, new ones every time.
+
+        label: one of `labels`; without it every seed has its own. knobs: of the family's Knobs, such as
+        truncation=0.7. Raises GessoError for a label or a knob that the model does not know.
+        """
+        first = fresh_seed(n) if seed is None else seed
+        chosen = self.family.Knobs.of(knobs)
+        return Pictures(self, chosen, list(draw(self.family, range(first, first + n), label, chosen)))
+
+    def recipe(self, drawn: Drawn, knobs: Options) -> Recipe:
+        """How to make a picture of this model again."""
+        height, width = drawn.image.shape[:2]
+        return Recipe(
+            gesso=__version__, run=self.run, number=self.number, model=self.sha256, step=self.step,
+            family=self.family.name, seed=drawn.seed, label=drawn.label, knobs=knobs.model_dump(mode="json"),
+            width=width, height=height, device=next(self.family.parameters()).device.type,
+        )  # fmt: skip
+
+
+class Pictures(Sequence[Drawn]):
+    """Pictures that a model drew, with all that is needed to save them with their recipes."""
+
+    def __init__(self, model: Model, knobs: Options, drawn: Sequence[Drawn]):
+        self.model, self.knobs, self._drawn = model, knobs, list(drawn)
+
+    @overload
+    def __getitem__(self, index: int) -> Drawn: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Pictures": ...
+    def __getitem__(self, index: int | slice) -> "Drawn | Pictures":
+        if isinstance(index, slice):
+            return Pictures(self.model, self.knobs, self._drawn[index])
+        return self._drawn[index]
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} pictures by {self.model.title}>"
+
+    @property
+    def images(self) -> "list[Image]":
+        """The pictures for Pillow."""
+        return [drawn.pil for drawn in self._drawn]
+
+    @property
+    def array(self) -> UInt8[np.ndarray, "n h w c"]:
+        """The pictures as one array, premultiplied where c = 4."""
+        return np.stack([drawn.image for drawn in self._drawn])
+
+    def grid(self) -> UInt8[np.ndarray, "h w 3"]:
+        """All in one picture, about as wide as high."""
+        columns = max(round(len(self) ** 0.5), 1)
+        images = [drawn.image for drawn in self._drawn]
+        return sheet([images[i : i + columns] for i in range(0, len(images), columns)])
+
+    def save(
+        self, folder: str | Path, *, suffix: str = "png", recipe: bool = True, quality: int | None = None
+    ) -> list[Path]:
+        """Write each to `folder` under the name of its model and seed; returns the paths. Nothing is ever replaced."""
+        paths = []
+        for drawn in self._drawn:
+            data = encode(
+                drawn.image, suffix, self.model.recipe(drawn, self.knobs) if recipe else None, quality=quality
+            )
+            paths.append(place(Path(folder) / f"{self.model.title}_seed{drawn.seed:010d}.{suffix}", data))
+        return paths
+
+
+def place(path: Path, data: bytes) -> Path:
+    """Write bytes to `path`, or beside it (`name_2.png`, …) where a different file has the name; returns where.
+
+    A file that holds the same bytes is left as it is: the same picture with the same recipe is one file.
+    """
+    stem, number = path.stem, 1
+    while path.exists():
+        if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+            return path
+        number += 1
+        path = path.with_name(f"{stem}_{number}{path.suffix}")
+    write_bytes(path, data)
+    return path

@@ -1,0 +1,96 @@
+"""The one table of what a user can ask for, and of the families that can be asked to do it.
+
+The command line, `gesso.run`, the studio and the docs are all made from `TASKS`. A new task is one line here
+and one file beside it; a new family is one line in `FAMILIES`. Nothing is imported before it is needed, so
+that `gesso --help` answers at once: a test keeps each summary equal to the task's own words.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gesso.errors import GessoError, nearest
+
+if TYPE_CHECKING:
+    from gesso.contract.family import Family
+    from gesso.contract.task import Event, Result, Task
+    from gesso.sample import Model
+
+
+class Entry(NamedTuple):
+    """A line of the table: where the task lives, and how the front page of the help introduces it."""
+
+    place: str  # "module:Class"
+    group: str
+    summary: str  # the first sentence of the task's Options
+
+
+TASKS: dict[str, Entry] = {
+    "demo": Entry(
+        "gesso.tasks.demo:Demo", "Begin", "Make a generator from the built-in pictures and show what it draws."
+    ),
+    "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
+    "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
+    "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
+}
+
+FAMILIES: dict[str, str] = {
+    "gan": "gesso.families.gan:GAN",
+    "vae": "gesso.families.vae:VAE",
+}
+
+
+def _fetch(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def task(name: str) -> "Task[Any]":
+    """The task of that name; raises GessoError with the nearest right name."""
+    if name not in TASKS:
+        raise GessoError(f"There is no command '{name}'.", nearest(name, TASKS))
+    return _fetch(TASKS[name].place)()
+
+
+def family(name: str) -> "type[Family]":
+    """The family of that name; raises GessoError with the nearest right name. Imports torch."""
+    if name not in FAMILIES:
+        raise GessoError(f"There is no family '{name}'.", nearest(name, FAMILIES))
+    return _fetch(FAMILIES[name])
+
+
+def families() -> "dict[str, type[Family]]":
+    """Every family by its name. Imports torch."""
+    return {name: _fetch(place) for name, place in FAMILIES.items()}
+
+
+def find_home(given: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that holds datasets/, runs/ and gallery/: the one given, else $GESSO_HOME, else ~/gesso."""
+    return Path(given or os.environ.get("GESSO_HOME") or "~/gesso").expanduser().absolute()
+
+
+def run(
+    name: str,
+    *,
+    home: str | os.PathLike[str] | None = None,
+    on_event: "Callable[[Event], object] | None" = None,
+    **options: Any,
+) -> "Result":
+    """Do a task from Python and return its Result: `gesso.run("sample", run="emoji", count=64)`.
+
+    name: as on the command line. options: the task's options, checked as there. on_event: called with every
+    event (Progress, Preview, Message, Result) as it comes. Raises GessoError for a user's mistake.
+    """
+    from gesso.contract.task import Result
+
+    asked = task(name)
+    result = Result("")
+    for event in asked.run(asked.Options.of(options), find_home(home)):
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, Result):
+            result = event
+    return result

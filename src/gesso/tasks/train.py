@@ -1,0 +1,234 @@
+"""`gesso train`: from a data set to a generator, or on from where a run stopped."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
+
+from gesso.contract.task import Event, Message, Result, Task
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from gesso.store import Run
+
+
+class TrainOptions(Options):
+    """Train a generator on a data set.
+
+    Without options it picks family, preset and size from the data and the budget, and says why. A few seconds of
+    timing fix the number of steps, so that the whole run follows from its seed. Ctrl-C saves and stops; --resume
+    goes on to the very same weights.
+    """
+
+    dataset: str = Field(default="", description="Name of the data set, as `gesso list` shows it.")
+    resume: str = Field(default="", description="Go on with this run (its number or name) instead of beginning one.")
+    family: str = Field(default="gan", description="Model family: gan or vae.")
+    preset: str | None = Field(
+        default=None, description="Choices of the family that belong together; picked when not given."
+    )
+    minutes: float | None = Field(
+        default=None, gt=0, le=100_000, description="How long to train, in minutes (10 if not given)."
+    )
+    images: str | None = Field(default=None, description="How many pictures to show instead, such as 200k or 1.5M.")
+    size: str | None = Field(
+        default=None, description="Size to learn in pixels, such as 64 or 64x48; the data set's at most."
+    )
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of the family, name=value, such as lr=1e-3; may be repeated."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="The run's seed: the same seed gives the same run.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Numbers in convolutions; auto takes what is fastest."
+    )
+    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads a process; timed when not given.")
+    accumulate: int = Field(
+        default=1, ge=1, le=1024, description="Cut every batch into so many pieces, to save memory."
+    )
+    save_every: float = Field(default=60, gt=0, le=86400, description="Seconds between two saves.")
+    preview_every: float = Field(default=60, gt=0, le=86400, description="Seconds between two grids of pictures.")
+    tensorboard: bool = Field(
+        default=False, description="Also write figures for TensorBoard (needs gesso[tensorboard])."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if bool(self.dataset) == bool(self.resume):
+            raise ValueError("give either the name of a data set or --resume RUN")
+        if self.minutes is not None and self.images is not None:
+            raise ValueError("give --minutes or --images, not both")
+        return self
+
+
+class Train(Task[TrainOptions]):
+    """The task."""
+
+    name = "train"
+    Options = TrainOptions
+    positional = ("dataset",)
+    example = "gesso train flowers --minutes 10"
+
+    def run(self, options: TrainOptions, home: Path) -> Iterator[Event]:
+        """Plan, record, train; the Result names the run."""
+        from gesso.train import launch, pick_device
+
+        if options.resume:
+            from gesso.store import Run
+
+            folder = Run.open(home, options.resume)
+            fabric = launch(folder.record["engine"]["device"])
+        else:
+            fabric = launch(pick_device(options.device))
+            folder = yield from self._begin(options, home, fabric)
+        yield from self._train(options, folder, home, fabric)
+
+    def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
+        """Decide everything, and write it into the record of a new run."""
+        from gesso import tasks
+        from gesso.contract.family import Facts
+        from gesso.data import open_pack
+        from gesso.store import Run
+        from gesso.train import plan
+
+        family = tasks.family(options.family)
+        pack = open_pack(options.dataset, home)
+        labels, ids, remark = plan.classes(pack.labels, pack.label_ids)
+        if not family.takes & {"label"}:
+            labels = ()
+        preset, why = (options.preset, "") if options.preset is not None else plan.pick_preset(family, pack.count)
+        if preset not in family.presets:
+            from gesso.errors import nearest
+
+            raise GessoError(
+                f"The family {family.name} has no preset '{preset}'.", nearest(preset, filter(None, family.presets))
+            )
+        config = family.Config.from_pairs(options.set, base=family.presets[preset])
+        shape = {"channels": pack.channels, "height": pack.height, "width": pack.width}
+        facts = Facts.of({**shape, "labels": labels, "count": pack.count})
+        view = plan.View(pack.images, ids)
+        yield Message(f"Learning from {pack.count:,} pictures of '{pack.name}'; timing this machine …")
+        images = read_count(options.images) if options.images else None
+        made = plan.make(
+            family, config, facts, view, fabric,
+            seconds=None if images else 60 * (options.minutes or 10), images=images,
+            engine=wanted_engine(options, fabric.device.type), threads=options.threads,
+            wish=read_size(options.size, pack.height, pack.width), accumulate=options.accumulate,
+        )  # fmt: skip
+        kind = f"Family {family.name}" + (f", one class of {len(labels)} at a time" if labels else "")
+        reasons = [reason for reason in (f"{kind}.", remark, why, *made.reasons) if reason]
+        yield from (Message(reason) for reason in reasons)
+        record: dict[str, Any] = {
+            "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),
+            "engine": made.engine.model_dump(), "seed": options.seed, "total": made.total, "reasons": reasons,
+            "accumulate": options.accumulate, "processes": fabric.world_size,
+            "data": {"name": pack.name, "fingerprint": pack.fingerprint, "count": pack.count},
+        }  # fmt: skip
+        root = fabric.broadcast(
+            str(Run.create(home, pack.name, family.name, record).root) if fabric.is_global_zero else ""
+        )
+        return Run.open(home, Path(root))
+
+    def _train(self, options: TrainOptions, folder: "Run", home: Path, fabric: "Fabric") -> Iterator[Event]:
+        """Build what the record says, and learn to its end."""
+        import torch
+
+        from gesso import tasks
+        from gesso.contract.family import Facts
+        from gesso.data import open_pack
+        from gesso.train import Batches, Engine, Learner, Schedule, plan, run
+        from gesso.train.card import write_card
+
+        record = folder.record
+        family = tasks.family(folder.family)
+        facts, config = Facts.of(record["facts"]), family.Config.of(record["config"])
+        engine = Engine.of(record["engine"])
+        pack = open_pack(record["data"]["name"], home)
+        if pack.fingerprint != record["data"]["fingerprint"]:
+            raise GessoError(
+                f"The data set '{pack.name}' has changed since run {folder.root.name} began.",
+                "Import the old pictures again, or train a new run.",
+            )
+        if record["processes"] != fabric.world_size:
+            raise GessoError(
+                f"Run {folder.root.name} learns on {record['processes']} processes, not {fabric.world_size}.",
+                f"Resume it with torchrun --nproc-per-node {record['processes']} -m gesso train --resume ….",
+            )
+        _, ids, _ = plan.classes(pack.labels, pack.label_ids)
+        engine.apply()
+        torch.manual_seed(record["seed"])
+        learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
+        batches = Batches(plan.View(pack.images, ids), facts, record["seed"], config.batch, config.flip)
+        schedule = Schedule(record["total"], save=options.save_every, preview=options.preview_every)
+        board = open_board(folder.root) if options.tensorboard and fabric.is_global_zero else None
+        yield Message(f"Run {folder.root.name}: {schedule.total:,} pictures to show.")
+        try:
+            yield from run(folder, learner, batches, schedule, record["seed"], board)
+        finally:
+            if fabric.is_global_zero and folder.model.exists():
+                write_card(folder, family.paper)
+        number = folder.number
+        yield Result(
+            f"Run {number} is trained. Draw with it: gesso sample {number} -n 16",
+            paths=(folder.root,),
+            facts={"run": folder.root.name, "number": number, "total": schedule.total},
+        )
+
+
+def read_count(text: str) -> int:
+    """Pictures from words like 200000, 200k, 1.5M; raises GessoError when it is none."""
+    units = {"k": 1_000, "m": 1_000_000}
+    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    try:
+        count = int(float(number) * unit)
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise GessoError(f"--images {text} is no number of pictures.", "Write for example --images 200k.")
+    return count
+
+
+def read_size(text: str | None, height: int, width: int) -> tuple[int, int] | None:
+    """Height and width from words like 64 or 64x48 (width first); raises GessoError when the data is smaller."""
+    if text is None:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    if not (1 <= len(parts) <= 2 and all(part.isdigit() and 8 <= int(part) <= 2048 for part in parts)):
+        raise GessoError(f"--size {text} is no size.", "Write one side or width×height in pixels: 64 or 64x48.")
+    w, h = (int(parts[0]), int(parts[-1])) if len(parts) == 2 else (None, None)
+    if w is None or h is None:  # one number: the shorter side, at the data's own proportions
+        scale = int(parts[0]) / min(height, width)
+        h, w = round(height * scale), round(width * scale)
+    if h > height or w > width:
+        raise GessoError(
+            f"The data set has {width}×{height} pixels a picture, fewer than --size {text}.",
+            "Import it again at a larger size.",
+        )
+    return h, w
+
+
+def wanted_engine(options: TrainOptions, device: str) -> Any:
+    """The engine that was asked for, None to have it timed."""
+    from gesso.train import Engine
+
+    if options.precision == "auto":
+        return None
+    import torch
+
+    return Engine.of(
+        {"device": device, "precision": options.precision, "threads": options.threads or torch.get_num_threads()}
+    )
+
+
+def open_board(root: Path) -> Any:
+    """TensorBoard's writer; raises GessoError when it is not installed."""
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise GessoError(
+            "TensorBoard is not installed.", "Install it with: pip install -c constraints.txt 'gesso[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(root / "tensorboard"))

@@ -1,0 +1,114 @@
+"""What to train, decided once from the data, the budget and a few seconds of timing, with the reasons."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from gesso.contract.family import Facts, Family, Learning
+from gesso.train.engine import Engine, candidates
+from gesso.train.probe import choose
+
+ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
+SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
+FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
+MARGIN = 0.94  # share of the minutes that goes into steps; the rest saves, draws and starts
+
+
+@dataclass(frozen=True)
+class View:
+    """The pictures of a pack as training reads them; pictures without a class get one of their own."""
+
+    images: np.ndarray
+    label_ids: np.ndarray
+    captions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained. total: pictures to show; rate: pictures a second when timed; reasons: sentences."""
+
+    config: Learning
+    facts: Facts
+    engine: Engine
+    total: int
+    rate: float
+    reasons: tuple[str, ...]
+
+
+def classes(labels: tuple[str, ...], label_ids: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, str]:
+    """The classes worth learning, the class of each picture, and a sentence where they differ from the data's."""
+    if not labels:
+        return (), label_ids, ""
+    if len(label_ids) / len(labels) < FEWEST_A_CLASS:
+        few = f"{len(label_ids)} pictures in {len(labels)} classes are too few a class to learn them"
+        return (), label_ids, f"Classes are left aside: {few}."
+    if (label_ids < 0).any():
+        count = int((label_ids < 0).sum())
+        ids = np.where(label_ids < 0, len(labels), label_ids)
+        return (*labels, "unlabelled"), ids, f"{count} pictures without a class form the class 'unlabelled'."
+    return labels, label_ids, ""
+
+
+def sizes(height: int, width: int, wish: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """Heights and widths to consider, the largest first: the pack's own and its halves down to 32 pixels."""
+    if wish is not None:
+        return [wish]
+    out = [(height, width)]
+    while min(out[-1]) >= 64 and all(side % 2 == 0 for side in out[-1]):
+        out.append((out[-1][0] // 2, out[-1][1] // 2))
+    return out
+
+
+def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
+    """The preset for so many pictures, and why."""
+    if "small" in family.presets and count < SMALL:
+        why = f"{count:,} pictures are few, so the critic sees them shifted, tinted and covered"
+        return "small", f"Preset small: {why}."
+    return "", ""
+
+
+def make(
+    family: type[Family],
+    config: Learning,
+    facts: Facts,
+    view: View,
+    fabric: Fabric,
+    *,
+    seconds: float | None,
+    images: int | None,
+    engine: Engine | None = None,
+    threads: int | None = None,
+    wish: tuple[int, int] | None = None,
+    accumulate: int = 1,
+) -> Plan:
+    """Time this machine and fix size, engine and length.
+
+    seconds or images: the budget. wish: a size that was asked for. engine: one that was asked for; else the
+    fastest of those that suit the device.
+    """
+    engines = [engine] if engine else candidates(fabric.device.type, threads)
+    probe = 1.5 if seconds is None or seconds >= 60 else max(seconds / 40, 0.1)
+    *larger, smallest = sizes(facts.height, facts.width, wish)
+    reasons: list[str] = []
+
+    def timed(size: tuple[int, int]) -> Plan:
+        facts_then = facts.model_copy(update={"height": size[0], "width": size[1]})
+        best, rate = choose(family, config, facts_then, view, fabric, engines, probe, accumulate)
+        shown = images if images is not None else rate * (seconds or 0) * MARGIN
+        return Plan(config, facts_then, best, max(round(shown / config.batch), 1) * config.batch, rate, ())
+
+    for height, width in larger:
+        made = timed((height, width))
+        if made.total >= ENOUGH or images is not None:
+            break
+        reasons.append(
+            f"At {width}×{height} this machine would show {made.total:,} pictures in the time given, too few to get "
+            f"beyond blobs; a smaller size shows more (--size {width}x{height} insists)."
+        )
+        engines = [made.engine]
+    else:
+        made = timed(smallest)
+    size = f"{made.facts.width}×{made.facts.height}"
+    reasons.append(f"Size {size}, {made.engine.describe()}: {made.rate:,.0f} pictures/s when timed.")
+    return replace(made, reasons=tuple(reasons))
