@@ -152,9 +152,8 @@ class Show:
         line = Table.grid(padding=(0, 2, 0, 0))
         bar = ProgressBar(total=max(event.total, 1e-9), completed=event.done, width=28)
         line.add_row(bar, f"[bold]{_share(event):>4}[/]", _count(event), Text(_left(event), style="cyan"))
-        below = [
-            Text(said, style="dim", no_wrap=True, overflow="ellipsis") for said in (_facts(event), self.picture) if said
-        ]
+        said = filter(None, [_facts(event), self.picture])
+        below = [Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in said]
         return Group(line, *below)
 
 

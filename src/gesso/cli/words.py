@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import cyclopts
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -45,7 +45,7 @@ def command(name: str, asked: Task[Any]) -> App:
         name=f"gesso {name}",
         help=inspect.cleandoc(asked.Options.__doc__ or ""),
         help_format="plaintext",
-        help_formatter=_Page(),
+        help_formatter=cast(Any, _Page()),
         version_flags=[],
         console=console(),
     )
@@ -92,9 +92,8 @@ def _explained(name: str, asked: Task[Any], error: CycloptsError) -> GessoError:
 
 def _bounds(field: Any) -> str:
     """'1 to 4,096.', from the bounds of a pydantic field; empty when there are none."""
-    found = {
-        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
-    }
+    rules = {type(rule).__name__.lower(): rule for rule in field.metadata}
+    found = {key: getattr(rules[key], key) for key in ("ge", "gt", "le", "lt") if key in rules}
     low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
     above, below = "gt" in found, "lt" in found
     if low is not None and high is not None:

@@ -64,10 +64,10 @@ def _window(size: tuple[int, int], aspect: float, place: float) -> Box:
     """The largest window of an aspect (width / height) in a picture; place: 0 left or top, 1 right or bottom."""
     across, down = size
     wide, high = min(across, down * aspect), min(down, across / aspect)
-    # Whole pixels where that changes nothing else, so that pixel art is cut between its pixels.
-    wide, high = (round(wide), round(high)) if abs(round(wide) - wide) < 1e-6 > abs(round(high) - high) else (wide, high)
     left, top = (across - wide) * place, (down - high) * place
-    left, top = (int(left), int(top)) if wide == int(wide) and high == int(high) else (left, top)
+    if abs(wide - round(wide)) < 1e-6 and abs(high - round(high)) < 1e-6:
+        # Whole pixels in, whole pixels out: pixel art is cut between its pixels.
+        wide, high, left, top = round(wide), round(high), int(left), int(top)
     return float(left), float(top), float(min(left + wide, across)), float(min(top + high, down))
 
 

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, JsonValue, StringConstraints, ValidationError
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
-__all__ = ["Recipe", "Source", "parameters", "read_parameters", "read_recipe", "xmp"]
+__all__ = ["Recipe", "Source", "as_json", "parameters", "read_parameters", "read_recipe", "read_source", "xmp"]
 
 # Terms of the IPTC's vocabulary of digital source types.
 Source = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
@@ -39,19 +39,21 @@ class Recipe(Options):
     model_config = ConfigDict(extra="ignore")  # a newer Gesso may have written more
 
     gesso: Word = Field(description="Version of Gesso that drew it.")
-    task: Word = Field("sample", description="Task that drew it.")
+    task: Word = Field(default="sample", description="Task that drew it.")
     run: Word = Field(description="Folder of the run, without its path.")
     number: int = Field(ge=0, description="Number of the run.")
     model: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file of weights.")
     step: int = Field(ge=0, description="Step of training at which the weights were saved.")
     family: Word = Field(description="Family of the model.")
     seed: int = Field(ge=0, lt=2**63, description="Seed of this very picture.")
-    label: Word | None = Field(None, description="Label that was asked for or, where none was, drawn from the seed.")
-    knobs: dict[str, JsonValue] = Field({}, description="Every choice of drawing, those left alone included.")
+    label: Word | None = Field(
+        default=None, description="Label that was asked for or, where none was, drawn from the seed."
+    )
+    knobs: dict[str, JsonValue] = Field(default={}, description="Every choice of drawing, those left alone included.")
     width: int = Field(ge=1, description="Width in pixels.")
     height: int = Field(ge=1, description="Height in pixels.")
-    device: Word = Field("cpu", description="Kind of device that drew it.")
-    precision: Word = Field("float32", description="Precision of the arithmetic.")
+    device: Word = Field(default="cpu", description="Kind of device that drew it.")
+    precision: Word = Field(default="float32", description="Precision of the arithmetic.")
 
 
 def parameters(recipe: Recipe) -> str:
@@ -93,9 +95,7 @@ def as_json(recipe: Recipe) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     text = json.dumps(recipe.model_dump(), allow_nan=False)
     if len(text) > LONGEST:
-        raise GessoError(
-            f"The recipe is {len(text):,} characters long, more than the {LONGEST:,} that a picture holds."
-        )
+        raise GessoError(f"The recipe is {len(text):,} characters long; a picture holds {LONGEST:,}.")
     return text
 
 
@@ -135,7 +135,7 @@ def read_parameters(path: str | Path) -> str | None:
 
 
 def read_source(path: str | Path) -> str | None:
-    """The last word of the DigitalSourceType in a picture's XMP, such as 'trainedAlgorithmicMedia'; None without one."""
+    """The DigitalSourceType in a picture's XMP, such as 'trainedAlgorithmicMedia'; None without one."""
     info, _ = _info(Path(path))
     found = re.search(r"http://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,60})", _xmp_of(info))
     return found[1] if found else None

@@ -76,7 +76,7 @@ def _named(known: Iterable[Path], ref: str) -> list[Path]:
         names[path] = path.name.partition("-")[2]
         with suppress(GessoError):
             names[path] = read_record(path)["name"]
-    fits = [path for path, name in names.items() if ref in (name.lower(), slug(name, "set"))]
+    fits = [path for path, name in names.items() if ref in (name.strip().lower(), slug(name, "set"))]
     if fits:
         return fits[-1:]
     fits = [path for path in names if path.name.startswith(ref) or path.name.partition("-")[2].startswith(ref)]

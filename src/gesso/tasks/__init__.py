@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gesso.errors import GessoError, nearest
 
 if TYPE_CHECKING:
+    import torch
+
     from gesso.contract.family import Family
     from gesso.contract.task import Event, Result, Task
     from gesso.sample import Model
@@ -28,9 +30,7 @@ class Entry(NamedTuple):
 
 
 TASKS: dict[str, Entry] = {
-    "demo": Entry(
-        "gesso.tasks.demo:Demo", "Begin", "Make a generator from the built-in pictures and show what it draws."
-    ),
+    "demo": Entry("gesso.tasks.demo:Demo", "Begin", "Make a generator from the built-in pictures and show it."),
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
@@ -94,3 +94,44 @@ def run(
         if isinstance(event, Result):
             result = event
     return result
+
+
+def load(ref: "str | int | Path", home: str | os.PathLike[str] | None = None, device: str = "auto") -> "Model":
+    """A trained generator, ready to draw: `gesso.load("emoji").sample(n=64, seed=7)`.
+
+    ref: a run's number, its folder's name or a beginning of it, a path, or a data set, which means its latest run.
+    device: auto, cpu, cuda or mps. Raises GessoError when there is no such run, device or whole model.
+    """
+    import torch
+
+    from gesso.contract.family import Facts
+    from gesso.files import sha256_of
+    from gesso.sample import Model
+    from gesso.store import Run
+
+    place = find_device(device)
+    found = Run.open(find_home(home), ref)
+    tensors, facts = found.load_model()
+    kind = family(found.family)
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, then replaced: the caller's luck stays
+        drawer = kind(kind.Config.of(found.record.get("config")), Facts.of(found.record.get("facts")))
+    try:
+        drawer.load_state_dict(tensors)
+    except RuntimeError:
+        problem = f"The weights of run {found.root.name} do not fit its record."
+        raise GessoError(problem, "Restore both from a backup, or train it anew.") from None
+    weights = found.root / "state" / "model-before.safetensors" if facts["notes"] else found.model
+    drawer = drawer.to(place).eval().requires_grad_(False)
+    return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"])
+
+
+def find_device(name: str) -> "torch.device":
+    """The device of that name; 'auto' is the fastest there is. Raises GessoError for one that is not there."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there.get(name.partition(":")[0], False):
+        raise GessoError(f"There is no device '{name}' here.", f"Choose {' or '.join(k for k in there if there[k])}.")
+    return torch.device(name)

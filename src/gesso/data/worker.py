@@ -1,0 +1,223 @@
+"""What is done to one file, from its bytes to its final pixels; and the process that does it beside others.
+
+`prepare` is a pure function. `main` is a child process that reads chunks of entries from its standard
+input and writes the outcomes to its standard output, one frame an entry, so that when a decoder takes
+the process down it is known which file did it. It imports no more than it needs.
+"""
+
+import hashlib
+import os
+import pickle
+import signal
+import stat
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from gesso.data.crop import Crop, fit
+from gesso.data.decode import MOST_BYTES, Decoded, decode, guarded
+from gesso.data.duplicates import perceptual_hash
+from gesso.data.rights import read_rights
+from gesso.data.sniff import Unreadable
+
+__all__ = ["Entry", "Outcome", "Ready", "Recipe", "main", "prepare", "receive", "send"]
+
+GREY_TOLERANCE = 2  # a JPEG's rounding may tint a grey picture by this much
+MOST_TILES = 65_536
+
+
+@dataclass
+class Entry:
+    """One file of a source, before anything is known of its content.
+
+    source: its path within the source, for the report. data: where its bytes are: a path, the bytes,
+    or the pixels (`h w` or `h w c` uint8). columns: what else the source says of it.
+    """
+
+    source: str
+    data: Path | bytes | np.ndarray
+    label: str = ""
+    text: str = ""
+    columns: dict[str, Any] = field(default_factory=dict)
+    reserved: bool = False  # by a tdmrep.json beside it
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to every picture alike. width, height: of the result; tile: cut each picture into such pieces."""
+
+    width: int
+    height: int
+    crop: Crop = "auto"
+    tile: tuple[int, int] | None = None
+    use_marked: bool = False
+
+
+@dataclass
+class Ready:
+    """A picture in its final shape, with what is known of it."""
+
+    pixels: bytes  # h w 4 uint8, premultiplied
+    item: dict[str, Any]
+    ground: tuple[int, int, int] | None
+    transparent: bool
+    grey: bool
+    phash: int  # 64 bits
+    digest: bytes  # 8 bytes, equal where the pixels are
+
+
+@dataclass
+class Outcome:
+    """What became of one entry: pictures (several from a sheet of sprites), or the reason why there are none."""
+
+    source: str
+    ready: list[Ready] = field(default_factory=list)
+    reason: str = ""
+    marked: bool = False  # left out for its do-not-train marks
+    blank: int = 0  # tiles left out because there is nothing on them
+    lost: bool = False  # it took its worker down
+
+
+def prepare(entry: Entry, recipe: Recipe) -> Outcome:
+    """Decode, shape and describe one entry. Never raises for what is wrong with a file. Use within `guarded`."""
+    outcome = Outcome(entry.source)
+    try:
+        data = _bytes(entry.data)
+        facts: dict[str, Any] = {"source": entry.source}
+        if isinstance(data, np.ndarray):
+            facts["sha256"] = hashlib.sha256(np.ascontiguousarray(data)).hexdigest()
+            decoded = Decoded(Image.fromarray(data), (data.shape[1], data.shape[0]), "pixels")
+        else:
+            facts["sha256"] = hashlib.sha256(data).hexdigest()
+            decoded = decode(data, entry.source, None if recipe.tile else (recipe.width, recipe.height))
+            marks = _add_rights(data, decoded, entry, facts)
+            if marks and not recipe.use_marked:
+                outcome.marked = True
+                outcome.reason = f"Its maker says that no model may learn from it ({'; '.join(marks)})."
+                return outcome
+        facts["size"] = list(decoded.size)
+        for box, piece in _pieces(decoded.image, recipe.tile):
+            if box is not None and _is_blank(piece):
+                outcome.blank += 1
+                continue
+            item = {**facts, "tile": list(box)} if box is not None else dict(facts)
+            outcome.ready.append(_finish(piece, item, list(decoded.converted), entry, recipe))
+        if outcome.blank and not outcome.ready:
+            outcome.reason = "There is nothing on any of its tiles."
+    except Unreadable as error:
+        outcome.reason = str(error)
+    except MemoryError:
+        outcome.reason = "There is not enough memory to decode it."
+    except OSError as error:
+        outcome.reason = f"It cannot be read: {(error.strerror or str(error)).lower()}."
+    return outcome
+
+
+def _bytes(data: Path | bytes | np.ndarray) -> bytes | np.ndarray:
+    """The content of an entry; raises Unreadable for what is no ordinary file of a sensible size."""
+    if isinstance(data, Path):
+        status = data.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("It is not an ordinary file.")
+        if status.st_size > MOST_BYTES:
+            raise Unreadable(f"It is larger than {MOST_BYTES >> 20} megabytes.")
+        return data.read_bytes()
+    return data
+
+
+def _add_rights(data: bytes, decoded: Decoded, entry: Entry, facts: dict[str, Any]) -> list[str]:
+    rights = read_rights(data, decoded.kind, decoded.info, decoded.opened)
+    for name in ("creator", "rights", "licence"):
+        if getattr(rights, name):
+            facts[name] = getattr(rights, name)
+    marks = rights.marks + (["TDM reservation in tdmrep.json"] if entry.reserved else [])
+    if marks:
+        facts["marks"] = marks
+    return marks
+
+
+def _pieces(
+    image: Image.Image, tile: tuple[int, int] | None
+) -> Iterator[tuple[tuple[int, int, int, int] | None, Image.Image]]:
+    """The picture, or its tiles from left to right and top to bottom with the box of each; rests are left out."""
+    if tile is None:
+        yield None, image
+        return
+    width, height = tile
+    across, down = image.width // width, image.height // height
+    if not across or not down:
+        raise Unreadable(f"It is smaller ({image.width} x {image.height}) than one tile of {width} x {height}.")
+    if across * down > MOST_TILES:
+        raise Unreadable(f"It would be cut into more than {MOST_TILES:,} tiles.")
+    for top in range(0, down * height, height):
+        for left in range(0, across * width, width):
+            box = (left, top, left + width, top + height)
+            yield (left, top, width, height), image.crop(box)
+
+
+def _is_blank(image: Image.Image) -> bool:
+    """Whether a tile is of one colour, or wholly transparent whatever colours lie under that."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
+        return True
+    extrema = image.getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in pairs)  # type: ignore[misc]
+
+
+def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: Entry, recipe: Recipe) -> Ready:
+    fitted = fit(image, recipe.width, recipe.height, recipe.crop)
+    pixels = fitted.pixels
+    if fitted.notes or done:
+        item["converted"] = done + fitted.notes
+    if entry.label:
+        item["label"] = entry.label
+    if entry.text:
+        item["text"] = entry.text
+    item = {**item, **{k: v for k, v in entry.columns.items() if v not in ("", None)}}
+    grey = image.mode == "L" or int(np.ptp(pixels[..., :3].view(np.uint8), axis=2).max()) <= GREY_TOLERANCE
+    raw = pixels.tobytes()
+    return Ready(
+        raw, item, fitted.ground, fitted.transparent, grey, perceptual_hash(pixels), hashlib.blake2b(raw, digest_size=8).digest()
+    )
+
+
+def send(stream: BinaryIO, value: Any) -> None:
+    """Write one value as a frame: 8 bytes of length, then the pickle. Between Gesso's own processes only."""
+    data = pickle.dumps(value, protocol=5)
+    stream.write(struct.pack("<Q", len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Read one frame written by `send`; raises EOFError when the other side is gone."""
+    head = stream.read(8)
+    if len(head) < 8:
+        raise EOFError
+    (length,) = struct.unpack("<Q", head)
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def main() -> None:
+    """Serve: a Recipe first, then lists of entries; answers each entry with an Outcome. Ends with its input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our input
+    source = sys.stdin.buffer
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints goes elsewhere than into our frames
+    try:
+        recipe: Recipe = receive(source)
+        with guarded():
+            while True:
+                for entry in receive(source):
+                    send(target, prepare(entry, recipe))
+    except (EOFError, BrokenPipeError, OSError):
+        os._exit(0)

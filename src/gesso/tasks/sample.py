@@ -1,0 +1,152 @@
+"""`gesso sample`: new pictures by a trained generator, or one that it drew before, once more."""
+
+import math
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+if TYPE_CHECKING:
+    from gesso.marks.recipe import Recipe
+    from gesso.sample import Model
+
+CHART = 256  # pictures at most in one grid
+
+
+class SampleOptions(Options):
+    """Draw new pictures with a trained generator.
+
+    A picture depends on its seed alone: the same model, seed and options give the same picture, whatever it is
+    drawn together with. Each carries the recipe to make it again, which --like reads.
+    """
+
+    run: str = Field(default="", description="The run: its number, its name, or its data set for the latest.")
+    count: int = Field(default=16, ge=1, le=1_000_000, description="How many pictures.")
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**62, description="Seed of the first; the others count on. A new one if not given."
+    )
+    label: str | None = Field(default=None, description="What to draw; every seed has its own label if not given.")
+    grid: bool = Field(default=False, description=f"Also write one picture with all (the first {CHART}).")
+    out: Path | None = Field(
+        default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
+    )
+    format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
+    quality: int | None = Field(
+        default=None, ge=1, le=100, description="Of jpg, webp, avif; webp is lossless if not given."
+    )
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
+    )
+    like: Path | None = Field(default=None, description="Draw this picture again, from the recipe that it carries.")
+    recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
+
+
+class Sample(Task[SampleOptions]):
+    """The task."""
+
+    name = "sample"
+    Options = SampleOptions
+    positional = ("run",)
+    example = "gesso sample emoji -n 64 --seed 7 --grid"
+
+    def run(self, options: SampleOptions, home: Path) -> Iterator[Event]:
+        """Load, draw, write; the Result names the pictures."""
+        from gesso.sample import Pictures, draw, fresh_seed
+
+        target = _target(options, home)
+        suffix = target.suffix.lstrip(".").lower() if target.suffix else options.format
+        if options.like is not None:
+            model, recipe = _again(options, home)
+            knobs, first, label = model.family.Knobs.of(recipe.knobs), recipe.seed, recipe.label
+        else:
+            model = _load(options.run, home, options.device)
+            knobs, label = model.family.Knobs.from_pairs(options.set), options.label
+            first = fresh_seed(options.count) if options.seed is None else options.seed
+        yield from (Message(note, "warning") for note in model.notes)
+
+        paths: list[Path] = []
+        shown = []
+        count, begun = 1 if options.like else options.count, time.monotonic()
+        for done, drawn in enumerate(draw(model.family, range(first, first + count), label, knobs), 1):
+            one = Pictures(model, knobs, [drawn])
+            paths += one.save(target, suffix=suffix, recipe=options.recipe, quality=options.quality)
+            if options.grid and done <= CHART:
+                shown.append(drawn)
+            pace = (time.monotonic() - begun) / done
+            yield Progress(done, count, "pictures", (count - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
+        last = first + count - 1
+        facts: dict[str, Any] = {"run": model.run, "seed": first, "count": count, "label": label}
+        if shown:
+            grid = _grid(Pictures(model, knobs, shown), target, first, suffix)
+            paths.insert(0, grid)
+            facts["grid"] = str(grid)
+            yield Preview(grid, f"seeds {first} to {shown[-1].seed}")
+        what = f"{count:,} pictures, seeds {first} to {last}" if count > 1 else f"One picture, seed {first}"
+        yield Result(f"{what}, by {model.run}, step {model.step:,}.", tuple(paths), facts)
+
+
+def _target(options: SampleOptions, home: Path) -> Path:
+    """Where to write: a folder, or the file of a single picture."""
+    from gesso.marks.picture import SUFFIXES
+
+    out = options.out
+    if out is None:
+        return home / "gallery" / date.today().isoformat()
+    if out.suffix.lstrip(".").lower() in SUFFIXES and not out.is_dir():
+        if options.grid or (options.count > 1 and options.like is None):
+            raise GessoError(f"Several pictures do not fit into the one file {out}.", "Give a folder, or -n 1.")
+        return out
+    if out.exists() and not out.is_dir():
+        raise GessoError(f"{out} is a file, not a folder.", "Give a folder, or the name of a new picture.")
+    return out
+
+
+def _load(ref: str, home: Path, device: str) -> "Model":
+    from gesso import tasks
+
+    if not ref:
+        raise GessoError("No run is named.", "For example: gesso sample emoji. `gesso list` shows the runs.")
+    return tasks.load(ref, home, device)
+
+
+def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
+    """The recipe of a picture, and the very model that drew it; raises GessoError when that is no longer there."""
+    from gesso.files import sha256_of
+    from gesso.marks.recipe import read_recipe
+    from gesso.store import list_runs
+
+    assert options.like is not None
+    chosen = [f"--{name}" for name in ("seed", "label", "set") if name in options.model_fields_set]
+    if chosen:
+        raise GessoError(f"--like takes everything from the picture, {chosen[0]} too.", f"Leave out {chosen[0]}.")
+    recipe = read_recipe(options.like)
+    if recipe is None:
+        raise GessoError(f"{options.like} carries no recipe.", "Give the run and the seed yourself, if you know them.")
+    runs = [run for run in list_runs(home) if run.model.is_file()]
+    runs.sort(key=lambda run: run.root.name != recipe.run)  # the one of that name first
+    found = next((run for run in runs if sha256_of(run.model) == recipe.model), None)
+    if found is not None:
+        return _load(str(found.root), home, options.device), recipe
+    if runs and runs[0].root.name == recipe.run:
+        problem = f"Run {recipe.run} has learned on since step {recipe.step:,}, when it drew {options.like}."
+        raise GessoError(problem, f"Its present model draws seed {recipe.seed} differently, but you may ask for it.")
+    raise GessoError(
+        f"The run {recipe.run}, which drew {options.like}, is not in {home / 'runs'}.",
+        "Name the home folder that it is in, with --home.",
+    )
+
+
+def _grid(pictures: Any, target: Path, first: int, suffix: str) -> Path:
+    """One picture with all of them, beside them."""
+    from gesso.marks.picture import encode
+    from gesso.sample import place
+
+    last = pictures[-1].seed
+    name = f"{pictures.model.title}_seeds{first:010d}-{last:010d}.{suffix}"
+    return place(target / name, encode(pictures.grid(), suffix))

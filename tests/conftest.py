@@ -1,0 +1,45 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share two cores with each other and with their children
+
+import numpy as np
+import pytest
+import torch
+
+from gesso.contract.family import Facts
+from gesso.train import Engine, launch
+from gesso.train.plan import View
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def fabric():
+    return launch("cpu")
+
+
+@pytest.fixture(autouse=True)
+def same_bits():
+    """Every test begins with one thread and kernels that give the same bits every time."""
+    Engine(threads=1).apply()
+    torch.manual_seed(0)
+
+
+def paint(count: int, channels: int = 3, height: int = 16, width: int = 16, classes: int = 2) -> View:
+    """Small bright or dark discs on a ramp: enough to learn from, in microseconds."""
+    rng = np.random.default_rng(0)
+    label = np.arange(count) % classes
+    y, x = np.mgrid[:height, :width]
+    disc = ((y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) * (0.2 + 0.1 * label[:, None, None])) ** 2)
+    picture = np.where(disc[..., None], 220 - 120 * label[:, None, None, None], 40) + rng.integers(0, 20, (count, 1, 1, channels))
+    return View(picture.astype(np.uint8), label.astype(np.int64))
+
+
+@pytest.fixture
+def facts():
+    return Facts(channels=3, height=16, width=16, labels=("small", "large"), count=32)
+
+
+@pytest.fixture
+def view():
+    return paint(32)

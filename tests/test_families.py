@@ -1,0 +1,138 @@
+"""One test for every family: the contract, and nothing but the contract."""
+
+import copy
+import hashlib
+
+import pytest
+import torch
+
+from gesso import tasks
+from gesso.contract.family import Clock, Condition, Encoder, Facts
+from gesso.train import Batches, Engine, Learner, seeded
+from tests.conftest import paint
+
+SMALL = {"gan": {"width": 8, "critic_width": 8, "latent": 16}, "vae": {"width": 8, "latent": 8}}
+CASES = [(name, preset) for name, family in tasks.families().items() for preset in family.presets]
+
+
+def build(name, preset, fabric, facts, **more):
+    family = tasks.family(name)
+    torch.manual_seed(0)
+    config = family.Config.of({**family.presets[preset], **SMALL[name], "batch": 8, **more})
+    return Learner(family(config, facts), fabric, Engine())
+
+
+def learn(learner, batches, first, last, total=12):
+    for step in range(first, last):
+        clock = Clock(step, step * batches.batch, total * batches.batch)
+        learner.step(batches.at(step, torch.device("cpu")), clock, seed=5)
+
+
+def digest(tensors):
+    return {k: hashlib.sha256(v.contiguous().numpy().tobytes()).hexdigest() for k, v in tensors.items()}
+
+
+@pytest.mark.parametrize("channels, height, width", [(1, 16, 16), (3, 16, 24), (4, 16, 16)])
+@pytest.mark.parametrize("name, preset", CASES)
+def test_every_part_learns_and_draws(name, preset, channels, height, width, fabric):
+    facts = Facts(channels=channels, height=height, width=width, labels=("a", "b"), count=32)
+    learner = build(name, preset, fabric, facts)
+    before = copy.deepcopy(dict(learner.family.named_parameters()))
+    batches = Batches(paint(32, channels, height, width), facts, seed=0, batch=8)
+    learn(learner, batches, 0, 5 if preset == "wgan-gp" else 3)
+    moved = {k for k, v in learner.family.named_parameters() if not torch.equal(v, before[k])}
+    still = [k for k, v in before.items() if v.dim() > 1 and k not in moved]  # a bias may cancel out of a game
+    assert not still
+    family = learner.drawer()
+    condition = Condition(label=torch.tensor([0, 1]))
+    *_, image = family.sample(family.prior(2, seeded(torch.device("cpu"), 1)), condition, family.Knobs())
+    assert image.shape == (2, channels, height, width)
+    assert image.abs().max() <= 1
+    assert torch.isfinite(image).all()
+
+
+@pytest.mark.parametrize("name, preset", CASES)
+def test_resumes_bit_for_bit(name, preset, fabric, facts, view):
+    """Six steps in one go, and three, a save, a new process' worth of objects, three more: the same bits."""
+    batches = Batches(view, facts, seed=0, batch=8, flip=True)
+    whole = build(name, preset, fabric, facts, decay=0.5)
+    learn(whole, batches, 0, 6)
+    first = build(name, preset, fabric, facts, decay=0.5)
+    learn(first, batches, 0, 3)
+    kept = {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in first.state().items()}
+    second = build(name, preset, fabric, facts, decay=0.5)
+    learn(second, batches, 9, 10)  # something else first: nothing of it may remain
+    second.load(kept)
+    learn(second, Batches(view, facts, seed=0, batch=8, flip=True), 3, 6)
+    assert digest(second.state()) == digest(whole.state())
+    assert digest(second.model()) == digest(whole.model())
+
+
+@pytest.mark.parametrize("name", list(tasks.families()))
+def test_drawing_is_pure_in_the_latents(name, fabric, facts, view):
+    learner = build(name, "", fabric, facts)
+    learn(learner, Batches(view, facts, seed=0, batch=8), 0, 1)
+    family = learner.drawer()
+    z, label = family.prior(4, seeded(torch.device("cpu"), 1)), torch.tensor([0, 1, 0, 1])
+    with torch.inference_mode():
+        *_, once = family.sample(z, Condition(label=label), family.Knobs())
+        torch.manual_seed(99)
+        *_, twice = family.sample(z, Condition(label=label), family.Knobs())
+        *_, other = family.sample(z, Condition(label=1 - label), family.Knobs())
+    assert torch.equal(once, twice)
+    assert z.shape == family.prior(4, seeded(torch.device("cpu"), 2)).shape
+    assert not torch.equal(once, other)
+
+
+@pytest.mark.parametrize("name", list(tasks.families()))
+def test_exports(name, fabric, facts):
+    """The core is a graph of tensors that torch.export takes, and it draws what `sample` draws."""
+    family = build(name, "", fabric, facts).drawer()
+    graph, example = family.core(family.Knobs())
+    exported = torch.export.export(graph.eval(), example).module()
+    z = family.prior(1, seeded(torch.device("cpu"), 3))
+    *_, image = family.sample(z, Condition(label=example[1]), family.Knobs())
+    torch.testing.assert_close(exported(z, *example[1:]), image, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(tasks.families()))
+def test_averages_carry_buffers(name, fabric, facts, view):
+    learner = build(name, "", fabric, facts)
+    learn(learner, Batches(view, facts, seed=0, batch=8), 0, 2)
+    for part, average in learner.average.items():
+        pairs = list(zip(average.buffers(), learner.family.parts[part].buffers(), strict=True))
+        assert pairs
+        assert all(torch.equal(a, b) for a, b in pairs)
+        assert any(not torch.equal(a, b) for a, b in zip(average.parameters(), learner.family.parts[part].parameters(), strict=True))
+
+
+def test_accumulation_sees_the_whole_batch(fabric, facts, view):
+    """Where no layer couples the pictures of a batch, pieces add up to the whole."""
+    config = {"norm": "none", "loss": "non-saturating", "critic_width": 8, "shared": False}
+    batches = Batches(view, facts, seed=0, batch=8)
+    learner = build("gan", "", fabric, facts, **config)
+    from gesso.train.learner import cut
+
+    batch = batches.at(0, torch.device("cpu"))
+    pieces = cut(batch, 3)
+    assert sum(len(piece.image) for piece in pieces) == 8
+    assert torch.equal(torch.cat([piece.image for piece in pieces]), batch.image)
+    learner.accumulate = 3
+    assert learner.step(batch, Clock(0, 0, 100), 0).keys() == {"critic", "generator"}
+
+
+def test_an_encoder_finds_latents(fabric, facts, view):
+    for name, family in tasks.families().items():
+        if issubclass(family, Encoder):
+            learner = build(name, "", fabric, facts)
+            batch = Batches(view, facts, seed=0, batch=8).at(0, torch.device("cpu"))
+            z = learner.drawer().encode(batch.image, Condition(label=batch.label))
+            assert z.shape == learner.family.prior(8, seeded(torch.device("cpu"), 0)).shape
+
+
+@pytest.mark.parametrize("wrong", [{"norm": "batch"}, {"loss": "wasserstein", "norm": "none"}, {"backbone": "dcgan", "norm": "batch", "r1": 1.0}])
+def test_choices_that_do_not_fit_are_refused(wrong):
+    from gesso.errors import GessoError
+
+    with pytest.raises(GessoError):
+        tasks.family("gan").Config.of(wrong)
