@@ -4,8 +4,8 @@
 batch of a fixed size, filled up where pictures are missing. The size must be fixed: oneDNN picks other kernels
 for other batch sizes, whose sums differ in the last bits, and now and then a byte of a picture with them (measured
 on five kinds of networks, channels first and last, batches of 1 to 64: up to 12 bytes of 800,000). Within one size,
-neither the place in the batch nor the neighbours changed a single bit. Four is the smallest size within a third of the best
-pace of small networks on a CPU, and the best for larger ones; a GPU needs more to be busy.
+neither the place in the batch nor the neighbours changed a single bit. Four is within a third of the best pace of
+small networks on a CPU, and the best for larger ones; a GPU needs more to be busy.
 """
 
 import secrets
@@ -148,6 +148,11 @@ class Model:
         return self.family.facts.labels if _labelled(self.family) else ()
 
     @property
+    def device(self) -> str:
+        """The kind of device it draws on: cpu, cuda or mps."""
+        return next(self.family.parameters()).device.type
+
+    @property
     def title(self) -> str:
         """How its files are called: data set, family, number: 'emoji-gan-0007'."""
         return f"{self.run.partition('-')[2] or self.run}-{self.number:04d}"
@@ -168,7 +173,7 @@ class Model:
         return Recipe(
             gesso=__version__, run=self.run, number=self.number, model=self.sha256, step=self.step,
             family=self.family.name, seed=drawn.seed, label=drawn.label, knobs=knobs.model_dump(mode="json"),
-            width=width, height=height, device=next(self.family.parameters()).device.type,
+            width=width, height=height, device=self.device,
         )  # fmt: skip
 
 
@@ -215,11 +220,14 @@ class Pictures(Sequence[Drawn]):
         """Write each to `folder` under the name of its model and seed; returns the paths. Nothing is ever replaced."""
         paths = []
         for drawn in self._drawn:
-            data = encode(
-                drawn.image, suffix, self.model.recipe(drawn, self.knobs) if recipe else None, quality=quality
-            )
+            data = self.encode(drawn, suffix, recipe=recipe, quality=quality)
             paths.append(place(Path(folder) / f"{self.model.title}_seed{drawn.seed:010d}.{suffix}", data))
         return paths
+
+    def encode(self, drawn: Drawn, suffix: str, *, recipe: bool = True, quality: int | None = None) -> bytes:
+        """One of the pictures as the bytes of a file, with its recipe unless that is not wanted."""
+        how = self.model.recipe(drawn, self.knobs) if recipe else None
+        return encode(drawn.image, suffix, how, quality=quality)
 
 
 def place(path: Path, data: bytes) -> Path:

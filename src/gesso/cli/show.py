@@ -21,7 +21,8 @@ ANYWHERE = [
     ("--version", "Show the version."),
 ]
 QUIET = 10.0  # seconds between two plain lines of progress
-SHOWN = 6  # paths of a result that are named one by one
+FIRST = 2.0  # seconds until the first
+SHOWN = 6  # paths of a result that are all named; of more, the first two are
 
 
 def console(stderr: bool = False) -> "Console":
@@ -44,7 +45,7 @@ def front_page() -> None:
         pairs = [(name, entry.summary) for name, entry in TASKS.items() if entry.group == group]
         rows(group, pairs, screen=screen, width=width)
     rows("Anywhere", ANYWHERE, screen=screen, width=width)
-    rows("Begin with", [("[dim]$[/] gesso demo", "")], screen=screen, wide=True)
+    rows("Example", [("[dim]$[/] gesso demo", "")], screen=screen, wide=True)
 
 
 def rows(
@@ -85,10 +86,13 @@ def conclude(result: "Result") -> None:
     """The summary and the paths of what came out, on stdout."""
     screen = console()
     screen.print(result.text, style="green" if result.paths else "", markup=False, soft_wrap=True)
-    for path in result.paths[:SHOWN]:
+    few = result.paths if len(result.paths) <= SHOWN else result.paths[:2]
+    for path in few:
         screen.print(f"  {near(path)}", markup=False, soft_wrap=True)
-    if len(result.paths) > SHOWN:
-        screen.print(f"  … and {len(result.paths) - SHOWN:,} more", style="dim")
+    if len(few) < len(result.paths):
+        screen.print(
+            f"  … and {len(result.paths) - len(few):,} more in {near(result.paths[-1].parent)}", soft_wrap=True
+        )
 
 
 def near(path: Path) -> str:
@@ -106,7 +110,7 @@ class Show:
         self.console = console(stderr=True)
         self.terminal = self.console.is_terminal and not self.console.is_dumb_terminal and sys.stderr.isatty()
         self.live: Any = None
-        self.last = -QUIET
+        self.due: float | None = None
         self.picture = ""
 
     def __enter__(self) -> "Show":
@@ -126,14 +130,23 @@ class Show:
             self.picture = f"{event.title or 'preview'}: {near(event.path)}"
         elif isinstance(event, Progress) and self.terminal:
             self._move(event)
-        elif isinstance(event, Progress) and time.monotonic() - self.last >= QUIET:
-            self.last = time.monotonic()
+        elif isinstance(event, Progress) and self._due():
             self.say("  ".join(filter(None, [_count(event), _share(event), _left(event), _facts(event), self.picture])))
             self.picture = ""
 
     def say(self, text: str, style: str = "") -> None:
         """A line of its own, above the bar."""
         self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def _due(self) -> bool:
+        """Whether it is time for a plain line of progress."""
+        now = time.monotonic()
+        if self.due is None:
+            self.due = now + FIRST
+        if now < self.due:
+            return False
+        self.due = now + QUIET
+        return True
 
     def _move(self, event: "Progress") -> None:
         if self.live is None:
@@ -150,7 +163,7 @@ class Show:
         from rich.text import Text
 
         line = Table.grid(padding=(0, 2, 0, 0))
-        bar = ProgressBar(total=max(event.total, 1e-9), completed=event.done, width=28)
+        bar = ProgressBar(total=max(event.total, 1e-9), completed=event.done, width=28, complete_style="cyan")
         line.add_row(bar, f"[bold]{_share(event):>4}[/]", _count(event), Text(_left(event), style="cyan"))
         said = filter(None, [_facts(event), self.picture])
         below = [Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in said]

@@ -12,6 +12,7 @@ from gesso.contract.task import Task
 from gesso.errors import GessoError, nearest
 
 SHORT = {"count": "-n", "out": "-o"}  # a letter means the same in every command
+HUGE = 10**9  # bounds beyond are those of the machine, and not worth a word
 
 
 def command(name: str, asked: Task[Any]) -> App:
@@ -24,12 +25,13 @@ def command(name: str, asked: Task[Any]) -> App:
         default = inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
         many = str(field.annotation).startswith("tuple")
         meaning = Parameter(
-            help=" ".join(filter(None, [field.description, _bounds(field)])),
+            help=field.description,
             alias=SHORT.get(key),
             negative=f"--no-{key.replace('_', '-')}" if default is True else "",
             group=given if placed else options,
             consume_multiple=True if placed and many else None,
-            show_default=default not in (None, (), False, True, "", inspect.Parameter.empty),
+            show_default=not any(default is dull for dull in (None, False, True, inspect.Parameter.empty))
+            and default not in ("", ()),
         )
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if placed else inspect.Parameter.KEYWORD_ONLY
         annotation = Annotated[field.annotation or str, meaning]
@@ -43,9 +45,10 @@ def command(name: str, asked: Task[Any]) -> App:
     vars(take)["__signature__"] = inspect.Signature(signature)
     app = App(
         name=f"gesso {name}",
-        help=inspect.cleandoc(asked.Options.__doc__ or ""),
+        help=_unwrapped(asked.Options.__doc__ or ""),
+        usage=_usage(name, asked),
         help_format="plaintext",
-        help_formatter=cast(Any, _Page()),
+        help_formatter=cast(Any, _Page(fields)),
         version_flags=[],
         console=console(),
     )
@@ -91,20 +94,41 @@ def _explained(name: str, asked: Task[Any], error: CycloptsError) -> GessoError:
 
 
 def _bounds(field: Any) -> str:
-    """'1 to 4,096.', from the bounds of a pydantic field; empty when there are none."""
+    """'1 to 4,096', from the bounds of a pydantic field; empty when there are none."""
     rules = {type(rule).__name__.lower(): rule for rule in field.metadata}
     found = {key: getattr(rules[key], key) for key in ("ge", "gt", "le", "lt") if key in rules}
     low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
-    above, below = "gt" in found, "lt" in found
-    if low is not None and high is not None:
-        return f"{'Above ' if above else ''}{low:,} to {'below ' if below else ''}{high:,}."
-    if low is not None:
-        return f"Above {low:,}." if above else f"At least {low:,}."
-    return "" if high is None else (f"Below {high:,}." if below else f"At most {high:,}.")
+    if high is not None and high > HUGE:
+        high = None
+    if high is None and low == 0 and "ge" in found:
+        return ""
+    if low is not None and high is not None and "ge" in found and "le" in found:
+        return f"{low:,} to {high:,}"
+    said = [f"{'above' if 'gt' in found else 'at least'} {low:,}"] if low is not None else []
+    said += [f"{'below' if 'lt' in found else 'at most'} {high:,}"] if high is not None else []
+    return ", ".join(said)
+
+
+def _unwrapped(doc: str) -> str:
+    """A docstring with each paragraph on one line, for the terminal to wrap."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(doc).split("\n\n"))
+
+
+def _usage(name: str, asked: Task[Any]) -> str:
+    """'gesso style CONTENT STYLE… [OPTIONS]'; what may be left out is in brackets."""
+    words = []
+    for key in asked.positional:
+        field = asked.Options.model_fields[key]
+        word = key.upper() + ("…" if str(field.annotation).startswith("tuple") else "")
+        words.append(word if field.is_required() else f"[{word}]")
+    return " ".join(["gesso", name, *words, "[OPTIONS]"])
 
 
 class _Page:
     """A command's help in the manner of the front page (a cyclopts help formatter)."""
+
+    def __init__(self, fields: dict[str, Any]):
+        self.fields = fields
 
     def render_usage(self, screen: Any, _: Any, usage: Any) -> None:
         screen.print(f"  {str(usage).removeprefix('Usage: ').strip()}\n", markup=False, highlight=False, style="bold")
@@ -112,7 +136,7 @@ class _Page:
     def render_description(self, screen: Any, _: Any, description: Any) -> None:
         from rich.padding import Padding
 
-        screen.print(Padding(description, (0, 0, 1, 2)), highlight=False, width=min(screen.width, 100))
+        screen.print(Padding(description, (0, 0, 0, 2)), highlight=False, width=min(screen.width, 100))
 
     def __call__(self, screen: Any, _: Any, panel: Any) -> None:
         from rich.text import Text
@@ -122,9 +146,11 @@ class _Page:
             value = f" {entry.metavar}" if entry.metavar and not entry.choices else ""
             names = [*entry.positive_shorts, *entry.positive_names]
             label = entry.positional_label or ", ".join([*names, *entry.negative_names]) + value
+            key = (entry.positional_label or entry.positive_names[0]).strip("-").lower().replace("-", "_")
             notes = [" | ".join(entry.choices)] if entry.choices else []
+            notes += filter(None, [_bounds(self.fields[key]) if key in self.fields else ""])
             notes += [f"default {entry.default}"] if entry.default is not None else []
-            said = Text(str(entry.description or ""))
+            said = Text(str(getattr(entry.description, "primary_renderable", "")))
             if notes:
                 said.append(f"  {', '.join(notes)}", style="dim")
             pairs.append((Text(label), said))

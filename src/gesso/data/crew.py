@@ -1,9 +1,11 @@
 """Many files at once: child processes that decode, results in order, and no file that can take the work down."""
 
+import math
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +17,7 @@ import numpy as np
 
 from gesso.data.decode import guarded
 from gesso.data.worker import Entry, Outcome, Recipe, prepare, receive, send
+from gesso.errors import GessoError
 
 __all__ = ["Crew", "prepare_all"]
 
@@ -53,15 +56,19 @@ class Crew:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="gesso-import")
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._all: set[subprocess.Popen[bytes]] = set()
+        self._deadline: dict[subprocess.Popen[bytes], float] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._over = threading.Event()
 
     def __enter__(self) -> "Crew":
-        """Nothing is started before there is work."""
+        """Start to watch the clock; no process is started before there is work."""
+        threading.Thread(target=self._watch, name="gesso-import-watch", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every process, whatever it is doing."""
+        self._over.set()
         with self._lock:
             self._closed = True
             for process in self._all:
@@ -87,25 +94,31 @@ class Crew:
         while len(outcomes) < len(chunk):
             rest = chunk[len(outcomes) :]
             process = self._hire()
-            stalled = threading.Event()
             try:
                 assert process.stdin is not None and process.stdout is not None
+                self._deadline[process] = time.monotonic() + self.patience
                 send(process.stdin, rest)
                 for _ in rest:
-                    timer = threading.Timer(self.patience, _give_up, (process, stalled))
-                    timer.start()
-                    try:
-                        outcomes.append(receive(process.stdout))
-                    finally:
-                        timer.cancel()
+                    self._deadline[process] = time.monotonic() + self.patience
+                    outcomes.append(receive(process.stdout))
+                self._deadline.pop(process, None)
                 self._idle.put(process)
             except (EOFError, OSError):  # the process is gone, and the first file without an answer did it
                 self._bury(process)
                 if self._closed:
                     return outcomes
-                why = f"Decoding it took more than {self.patience:.0f} seconds" if stalled.is_set() else "It made its decoder crash"
+                late = time.monotonic() > self._deadline.pop(process, math.inf)
+                why = f"Decoding it took more than {self.patience:.0f} seconds" if late else "It made its decoder crash"
                 outcomes.append(Outcome(chunk[len(outcomes)].source, reason=f"{why}.", lost=True))
         return outcomes
+
+    def _watch(self) -> None:
+        """End processes that have been at one file for too long."""
+        while not self._over.wait(min(1.0, self.patience / 4)):
+            now = time.monotonic()
+            for process, deadline in list(self._deadline.items()):
+                if now > deadline:
+                    process.kill()
 
     def _hire(self) -> "subprocess.Popen[bytes]":
         try:
@@ -126,8 +139,13 @@ class Crew:
             self._all.add(process)
             if self._closed:
                 process.kill()
-        assert process.stdin is not None
-        send(process.stdin, self.recipe)
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            send(process.stdin, self.recipe)
+            receive(process.stdout)  # it says that it is there: from now on, only a file can be what ends it
+        except (EOFError, OSError):
+            if not self._closed:
+                raise GessoError("A process that decodes pictures could not be started.", "Try --workers 1.") from None
         return process
 
     def _bury(self, process: "subprocess.Popen[bytes]") -> None:
@@ -141,11 +159,6 @@ class Crew:
         process.wait()
         with self._lock:
             self._all.discard(process)
-
-
-def _give_up(process: "subprocess.Popen[bytes]", stalled: threading.Event) -> None:
-    stalled.set()
-    process.kill()
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

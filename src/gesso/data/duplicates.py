@@ -112,5 +112,6 @@ class _Thumbs:
         return self._means[i]
 
     def _make(self, i: int) -> np.ndarray:
-        small = Image.fromarray(np.ascontiguousarray(self.images[i]), "RGBA").resize((THUMB, THUMB), Image.Resampling.BOX)
-        return np.asarray(small, np.float32)
+        height, width = self.images.shape[1:3]
+        image = Image.frombytes("RGBa", (width, height), self.images[i].tobytes())
+        return np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX), np.float32)

@@ -46,6 +46,7 @@ class Entry:
     text: str = ""
     columns: dict[str, Any] = field(default_factory=dict)
     reserved: bool = False  # by a tdmrep.json beside it
+    fault: str = ""  # why it could not be taken out of its source
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
     """Decode, shape and describe one entry. Never raises for what is wrong with a file. Use within `guarded`."""
     outcome = Outcome(entry.source)
     try:
+        if entry.fault:
+            raise Unreadable(entry.fault)
         data = _bytes(entry.data)
         facts: dict[str, Any] = {"source": entry.source}
         if isinstance(data, np.ndarray):
@@ -215,6 +218,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints goes elsewhere than into our frames
     try:
         recipe: Recipe = receive(source)
+        send(target, True)
         with guarded():
             while True:
                 for entry in receive(source):

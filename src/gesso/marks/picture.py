@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,7 +24,7 @@ SOFTWARE = 0x0131
 
 # A sheet's looks, in pixels.
 PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
-CHECKER = (255, 255, 255), (242, 242, 242)
+GROUND = (244, 244, 242)  # under pictures that one can see through: pale, so that white things show
 CELL = 96  # small pictures are enlarged by a whole number until about this large
 WIDEST = 2400  # of a sheet: larger ones are made smaller
 CJK = ("NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf")
@@ -146,32 +145,31 @@ def sheet(
     wide = max(cell.width for row in cells for cell in row)
     high = max(cell.height for row in cells for cell in row)
     gap = max(wide // 24, 2)
-    framed = bool(title or captions or under)
-    margin = 24 if framed else gap
-    label = _font(12, "".join(word for row in under for word in row))
-    line = 18 if under else 0
-    head = 44 if title else 0
-    said = [30 if caption else 0 for caption in [*captions, *[""] * len(rows)]][: len(rows)]
+    unit = max((columns * (wide + gap)) / 1100, 1.0)  # letters grow with the sheet, so that they can be read
+    margin = round(24 * unit) if title or captions or under else gap
+    label = _font(12 * unit, "".join(word for row in under for word in row))
+    head, line, above = round(44 * unit) if title else 0, round(20 * unit) if under else 0, round(28 * unit)
     width = columns * (wide + gap) - gap + 2 * margin
     if title:
-        width = max(width, int(_font(20, title).getlength(title)) + 2 * margin)
+        width = max(width, round(_font(20 * unit, title).getlength(title)) + 2 * margin)
+    said = [above + (gap + above // 3 if i else 0) if text else 0 for i, text in enumerate(captions[: len(rows)])]
     height = head + sum(said) + len(rows) * (high + line + gap) - gap + 2 * margin
     page = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(page)
     if title:
-        pen.text((margin, margin - 4), title, fill=INK, font=_font(20, title))
+        pen.text((margin, margin - 4 * unit), title, fill=INK, font=_font(20 * unit, title))
     y = margin + head
-    for row, words, caption, space in zip_longest(cells, under, captions, said, fillvalue=()):
-        if caption:
-            text = str(caption)
-            pen.text((margin, y + 4), text, fill=FAINT, font=_font(14, text))
-        y += space if isinstance(space, int) else 0
+    for number, row in enumerate(cells):
+        if number < len(captions) and captions[number]:
+            y += said[number]
+            text = captions[number]
+            pen.text((margin, y - 9 * unit), text, fill=FAINT, font=_font(14 * unit, text), anchor="ls")
         for i, cell in enumerate(row):
             x = margin + i * (wide + gap)
             page.paste(cell, (x + (wide - cell.width) // 2, y + (high - cell.height) // 2))
-            if words and i < len(words):
-                text = _shortened(words[i], label, wide)
-                pen.text((x + wide / 2, y + high + 3), text, fill=FAINT, font=label, anchor="ma")
+            if number < len(under) and i < len(under[number]):
+                text = _shortened(under[number][i], label, wide)
+                pen.text((x + wide / 2, y + high + 4 * unit), text, fill=FAINT, font=label, anchor="ma")
         y += high + line + gap
     return np.asarray(page)
 
@@ -184,7 +182,7 @@ def on_ground(image: Picture, ground: np.ndarray | np.uint8) -> Picture:
 
 
 def _cell(image: Picture, scale: float) -> Image.Image:
-    """One picture of a sheet at its size, a pale checkerboard where one can see through it."""
+    """One picture of a sheet at its size, on a pale ground where one can see through it."""
     high, wide = max(round(image.shape[0] * scale), 1), max(round(image.shape[1] * scale), 1)
     if scale >= 1:  # every pixel stays as sharp as it is
         image = image.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
@@ -193,10 +191,7 @@ def _cell(image: Picture, scale: float) -> Image.Image:
     else:
         image = np.atleast_3d(np.asarray(as_pil(image).resize((wide, high), Image.Resampling.LANCZOS)))
     if image.shape[2] == 4:
-        square = max(min(wide, high) // 8, 4)
-        light, dark = (np.array(colour, np.uint8) for colour in CHECKER)
-        odd = np.add.outer(np.arange(high) // square, np.arange(wide) // square) % 2 == 1
-        image = on_ground(image, np.where(odd[..., None], dark, light))
+        image = on_ground(image, np.array(GROUND, np.uint8))
     return as_pil(image).convert("RGB")
 
 
@@ -204,7 +199,7 @@ def _smaller(plane: UInt8[np.ndarray, "h w"], wide: int, high: int) -> UInt8[np.
     return np.asarray(Image.fromarray(plane).resize((wide, high), Image.Resampling.LANCZOS))
 
 
-def _font(size: int, text: str) -> Any:
+def _font(size: float, text: str) -> Any:
     """Pillow's own font; one of the system's for letters that it does not have."""
     if not all(ord(letter) < 0x250 or letter in "–—’“”…→·×" for letter in text):
         for name in CJK:

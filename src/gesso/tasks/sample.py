@@ -1,6 +1,5 @@
 """`gesso sample`: new pictures by a trained generator, or one that it drew before, once more."""
 
-import math
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -57,13 +56,15 @@ class Sample(Task[SampleOptions]):
 
     def run(self, options: SampleOptions, home: Path) -> Iterator[Event]:
         """Load, draw, write; the Result names the pictures."""
-        from gesso.sample import Pictures, draw, fresh_seed
+        from gesso.sample import Pictures, draw, fresh_seed, place
 
         target = _target(options, home)
         suffix = target.suffix.lstrip(".").lower() if target.suffix else options.format
         if options.like is not None:
             model, recipe = _again(options, home)
             knobs, first, label = model.family.Knobs.of(recipe.knobs), recipe.seed, recipe.label
+            if recipe.device != model.device:
+                yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
             knobs, label = model.family.Knobs.from_pairs(options.set), options.label
@@ -75,7 +76,11 @@ class Sample(Task[SampleOptions]):
         count, begun = 1 if options.like else options.count, time.monotonic()
         for done, drawn in enumerate(draw(model.family, range(first, first + count), label, knobs), 1):
             one = Pictures(model, knobs, [drawn])
-            paths += one.save(target, suffix=suffix, recipe=options.recipe, quality=options.quality)
+            if target.suffix:  # the file of a single picture
+                data = one.encode(drawn, suffix, recipe=options.recipe, quality=options.quality)
+                paths.append(place(target, data))
+            else:
+                paths += one.save(target, suffix=suffix, recipe=options.recipe, quality=options.quality)
             if options.grid and done <= CHART:
                 shown.append(drawn)
             pace = (time.monotonic() - begun) / done

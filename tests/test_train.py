@@ -1,0 +1,210 @@
+import itertools
+import json
+import math
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from gesso import tasks
+from gesso.contract.family import Clock, Facts
+from gesso.contract.task import Message, Preview, Progress
+from gesso.errors import GessoError
+from gesso.store import Run
+from gesso.train import Batches, Engine, Learner, Schedule, candidates, plan, run, seeded
+from tests.conftest import paint
+
+TINY = {"width": 8, "critic_width": 8, "latent": 16, "batch": 8}
+
+
+def begin(home, fabric, facts, total=80, **config):
+    family = tasks.family("gan")
+    torch.manual_seed(0)
+    learner = Learner(family(family.Config.of({**TINY, **config}), facts), fabric, Engine())
+    batches = Batches(paint(32), facts, seed=0, batch=8)
+    record = {"config": learner.family.config.model_dump(), "facts": facts.model_dump(), "total": total}
+    return Run.create(home, "discs", "gan", record), learner, batches, Schedule(total, save=1e9, preview=1e9, log=2)
+
+
+def test_every_epoch_shows_each_picture_once(view, facts):
+    batches = Batches(view, facts, seed=3, batch=8)
+    shown = np.concatenate([batches.indices(step) for step in range(8)])
+    assert sorted(shown[:32]) == list(range(32)) == sorted(shown[32:])
+    assert list(shown[:32]) != list(shown[32:])
+
+
+def test_a_step_is_a_pure_function_of_seed_and_number(view, facts):
+    there = Batches(view, facts, seed=3, batch=5, flip=True)
+    forward = [there.at(step, torch.device("cpu")).image for step in range(20)]
+    fresh = Batches(view, facts, seed=3, batch=5, flip=True)
+    for step in reversed(range(20)):
+        assert torch.equal(fresh.at(step, torch.device("cpu")).image, forward[step])
+    assert not torch.equal(Batches(view, facts, seed=4, batch=5).at(0, torch.device("cpu")).image, forward[0])
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_a_batch(view, facts, world):
+    batches = Batches(view, facts, seed=3, batch=8, flip=True)
+    shares = [batches.at(1, torch.device("cpu"), rank, world).image for rank in range(world)]
+    assert torch.equal(torch.cat(shares), batches.at(1, torch.device("cpu")).image)
+
+
+def test_pictures_are_averaged_down(facts):
+    view = paint(4, height=32, width=32)
+    small = Batches(view, facts, seed=0, batch=4).at(0, torch.device("cpu")).image
+    order = Batches(view, facts, seed=0, batch=4).indices(0)
+    whole = view.images[order].reshape(4, 16, 2, 16, 2, 3).mean((2, 4)).transpose(0, 3, 1, 2) / 127.5 - 1
+    np.testing.assert_allclose(small.numpy(), whole, atol=1e-5)
+
+
+def test_streams_differ_by_every_number():
+    device = torch.device("cpu")
+    words = {tuple(torch.rand(2, generator=seeded(device, *n)).tolist()) for n in itertools.product((0, 1), repeat=3)}
+    assert len(words) == 8
+
+
+def test_a_run_ends_and_says_what_happened(tmp_path, fabric, facts):
+    folder, learner, batches, schedule = begin(tmp_path, fabric, facts)
+    events = list(run(folder, learner, batches, schedule, 0))
+    last = [event for event in events if isinstance(event, Progress)][-1]
+    assert (last.done, last.total, last.left) == (80, 80, 0)
+    assert {"critic", "generator", "pictures/s"} <= set(last.facts)
+    assert [event.path.exists() for event in events if isinstance(event, Preview)]
+    log = folder.read_log()
+    assert [entry["step"] for entry in log] == [2, 4, 6, 8, 10]
+    assert all(math.isfinite(entry["critic"]) for entry in log)
+    assert Run.open(tmp_path, 1).record["status"] == "finished"
+    tensors, facts_kept = folder.load_model()
+    assert facts_kept["step"] == 10
+    assert all(torch.equal(tensors[k], v) for k, v in learner.model().items())
+
+
+def test_stopping_and_going_on_changes_nothing(tmp_path, fabric, facts):
+    """Closed after some steps, then by a signal, then to its end: the weights of an undisturbed run."""
+    folder, learner, batches, schedule = begin(tmp_path / "a", fabric, facts, total=160)
+    list(run(folder, learner, batches, schedule, 7))
+
+    other, stopped, batches, schedule = begin(tmp_path / "b", fabric, facts, total=160)
+    short = Schedule(160, save=1e9, preview=0, log=2)  # a preview after every step: a place to close it
+    events = run(other, stopped, batches, short, 7)
+    for _ in range(3):
+        next(events)
+    events.close()
+    assert Run.open(tmp_path / "b", 1).load_state().step in range(1, 20)
+
+    _, again, batches, _ = begin(tmp_path / "c", fabric, facts, total=160)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        told = [*run(other, again, batches, short, 7)]
+        pytest.fail(f"no signal came in {len(told)} events")
+    _, last, batches, _ = begin(tmp_path / "d", fabric, facts, total=160)
+    list(run(other, last, batches, schedule, 7))
+    for name, tensor in learner.state().items():
+        assert torch.equal(last.state()[name], tensor), name
+    assert [entry["step"] for entry in other.read_log()] == sorted({e["step"] for e in other.read_log()})
+
+
+def test_divergence_stops_within_a_step_and_keeps_the_last_state(tmp_path, fabric, facts):
+    folder, learner, batches, _ = begin(tmp_path, fabric, facts)
+    often = Schedule(80, save=0, preview=1e9, log=2)
+    events = run(folder, learner, batches, often, 0)
+    next(events)
+    kept = folder.load_state()
+    with torch.no_grad():
+        next(learner.family.parts["generator"].parameters())[0, 0] = float("nan")
+    with pytest.raises(GessoError, match="diverged at step"):
+        list(events)
+    state = folder.load_state()
+    assert state.step == kept.step
+    assert all(torch.isfinite(tensor).all() for tensor in state.tensors.values())
+
+
+def test_two_trainers_on_one_run(tmp_path, fabric, facts):
+    folder, learner, batches, schedule = begin(tmp_path, fabric, facts)
+    first = run(folder, learner, batches, Schedule(80, preview=0), 0)
+    next(first)
+    _, second, batches, _ = begin(tmp_path / "other", fabric, facts)
+    with pytest.raises(GessoError, match=str(os.getpid())):
+        next(run(Run.open(tmp_path, 1), second, batches, schedule, 0))
+    first.close()
+
+
+def test_another_machine_is_warned_of_and_remembered(tmp_path, fabric, facts):
+    folder, learner, batches, schedule = begin(tmp_path, fabric, facts)
+    events = run(folder, learner, batches, Schedule(80, preview=0), 0)
+    next(events)
+    events.close()
+    latest = folder.load_state()
+    mark = {**latest.facts["fingerprint"], "threads": 64}
+    folder.save_state(latest.step, latest.tensors, {**latest.facts, "fingerprint": mark}, learner.model(), {})
+    messages = [e.text for e in run(folder, learner, batches, schedule, 0) if isinstance(e, Message)]
+    assert any("not bit for bit" in text and "threads" in text for text in messages)
+    assert folder.record["bit_exact"] is False
+
+
+def test_the_rate_rises_and_falls(fabric, facts):
+    _, learner, _, _ = begin_free(fabric, facts, warmup=0.1, decay=0.5)
+    rates = []
+    for seen in range(0, 101, 5):
+        learner._set_rate(Clock(seen, seen, 100))
+        rates.append(learner.optimizers["generator"].param_groups[0]["lr"])
+    top = learner.family.adam("generator").lr
+    assert rates[1] == pytest.approx(top / 2)
+    assert rates[2] == pytest.approx(top) == pytest.approx(rates[10])
+    assert rates[15] == pytest.approx(top / 2)
+    assert rates[-1] < top / 1000
+
+
+def begin_free(fabric, facts, **config):
+    family = tasks.family("gan")
+    learner = Learner(family(family.Config.of({**TINY, **config}), facts), fabric, Engine())
+    return None, learner, None, None
+
+
+def test_a_plan_gives_reasons_and_fits_the_budget(fabric, facts):
+    family = tasks.family("gan")
+    view = paint(64, height=64, width=64)
+    facts = Facts(channels=3, height=64, width=64, count=64)
+    made = plan.make(family, family.Config.of(TINY), facts, view, fabric, seconds=3, images=None, threads=1)
+    assert (made.facts.height, made.facts.width) == (32, 32)
+    assert any("64×64" in reason for reason in made.reasons)
+    assert made.total % 8 == 0
+    assert made.total == pytest.approx(made.rate * 3 * plan.MARGIN, abs=8)
+    fixed = plan.make(
+        family, family.Config.of(TINY), facts, view, fabric, seconds=None, images=1000, engine=Engine(), wish=(64, 64)
+    )
+    assert (fixed.total, fixed.facts.height) == (1000, 64)
+
+
+def test_pictures_without_a_class_get_their_own():
+    labels, ids, why = plan.classes(("a", "b"), np.array([0, 1, -1] * 20))
+    assert labels == ("a", "b", "unlabelled")
+    assert set(ids) == {0, 1, 2}
+    assert "20" in why
+    assert plan.classes(tuple("abcdefgh"), np.arange(8))[0] == ()
+
+
+@pytest.mark.parametrize("engine", [e for e in candidates("cpu", threads=1)], ids=lambda e: e.describe())
+def test_engines_agree(engine, fabric, facts, view):
+    """Whatever is fastest, it learns the same thing: losses within the precision of its numbers."""
+    losses = []
+    for how in (Engine(channels_last=False), engine):
+        torch.manual_seed(0)
+        family = tasks.family("gan")
+        learner = Learner(family(family.Config.of(TINY), facts), fabric, how)
+        batches = Batches(view, facts, seed=0, batch=8)
+        for step in range(3):
+            losses.append(learner.step(batches.at(step, torch.device("cpu")), Clock(step, 8 * step, 800), 0))
+    near = 2e-2 if engine.precision == "bfloat16" else 1e-4
+    for one, other in zip(losses[:3], losses[3:], strict=True):
+        assert one == pytest.approx(other, rel=near, abs=near)
+
+
+def test_the_log_is_json_lines(tmp_path, fabric, facts):
+    folder, learner, batches, schedule = begin(tmp_path, fabric, facts)
+    list(run(folder, learner, batches, schedule, 0))
+    lines = (folder.root / "log.jsonl").read_text().splitlines()
+    assert all({"step", "seen", "pictures/s"} <= set(json.loads(line)) for line in lines)
