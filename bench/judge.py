@@ -78,7 +78,9 @@ def make_judge(images: np.ndarray, labels: np.ndarray, cache: Path, steps: int =
 @torch.inference_mode()
 def features(judge: Judge, images: np.ndarray) -> np.ndarray:
     """n 128, float64."""
-    return np.concatenate([judge.features(to_float(b)).numpy() for b in np.array_split(images, max(len(images) // 250, 1))]).astype(np.float64)
+    return np.concatenate(
+        [judge.features(to_float(b)).numpy() for b in np.array_split(images, max(len(images) // 250, 1))]
+    ).astype(np.float64)
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
@@ -122,7 +124,11 @@ def _swd(bands: list[Tensor], rng: torch.Generator) -> float:
     rows = torch.randint(0, h - 6, (n, 8), generator=rng)
     columns = torch.randint(0, w - 6, (n, 8), generator=rng)
     step = torch.arange(7)
-    where = (torch.arange(n)[:, None, None, None], rows[:, :, None, None] + step[:, None], columns[:, :, None, None] + step)
+    where = (
+        torch.arange(n)[:, None, None, None],
+        rows[:, :, None, None] + step[:, None],
+        columns[:, :, None, None] + step,
+    )
     patches = [x.permute(0, 2, 3, 1)[where].reshape(-1, 49, c) for x in bands]
     mean, spread = patches[0].mean((0, 1)), patches[0].std((0, 1)) + 1e-8  # of the real ones: lost contrast shows
     sets = [((patch - mean) / spread).reshape(len(patch), -1) for patch in patches]

@@ -30,8 +30,10 @@ def paint(count: int, channels: int = 3, height: int = 16, width: int = 16, clas
     rng = np.random.default_rng(0)
     label = np.arange(count) % classes
     y, x = np.mgrid[:height, :width]
-    disc = ((y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) * (0.2 + 0.1 * label[:, None, None])) ** 2)
-    picture = np.where(disc[..., None], 220 - 120 * label[:, None, None, None], 40) + rng.integers(0, 20, (count, 1, 1, channels))
+    disc = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) * (0.2 + 0.1 * label[:, None, None])) ** 2
+    picture = np.where(disc[..., None], 220 - 120 * label[:, None, None, None], 40) + rng.integers(
+        0, 20, (count, 1, 1, channels)
+    )
     return View(picture.astype(np.uint8), label.astype(np.int64))
 
 

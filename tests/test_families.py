@@ -32,8 +32,8 @@ def digest(tensors):
     return {k: hashlib.sha256(v.contiguous().numpy().tobytes()).hexdigest() for k, v in tensors.items()}
 
 
-@pytest.mark.parametrize("channels, height, width", [(1, 16, 16), (3, 16, 24), (4, 16, 16)])
-@pytest.mark.parametrize("name, preset", CASES)
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 16, 16), (3, 16, 24), (4, 16, 16)])
+@pytest.mark.parametrize(("name", "preset"), CASES)
 def test_every_part_learns_and_draws(name, preset, channels, height, width, fabric):
     facts = Facts(channels=channels, height=height, width=width, labels=("a", "b"), count=32)
     learner = build(name, preset, fabric, facts)
@@ -51,7 +51,7 @@ def test_every_part_learns_and_draws(name, preset, channels, height, width, fabr
     assert torch.isfinite(image).all()
 
 
-@pytest.mark.parametrize("name, preset", CASES)
+@pytest.mark.parametrize(("name", "preset"), CASES)
 def test_resumes_bit_for_bit(name, preset, fabric, facts, view):
     """Six steps in one go, and three, a save, a new process' worth of objects, three more: the same bits."""
     batches = Batches(view, facts, seed=0, batch=8, flip=True)
@@ -103,7 +103,10 @@ def test_averages_carry_buffers(name, fabric, facts, view):
         pairs = list(zip(average.buffers(), learner.family.parts[part].buffers(), strict=True))
         assert pairs
         assert all(torch.equal(a, b) for a, b in pairs)
-        assert any(not torch.equal(a, b) for a, b in zip(average.parameters(), learner.family.parts[part].parameters(), strict=True))
+        assert any(
+            not torch.equal(a, b)
+            for a, b in zip(average.parameters(), learner.family.parts[part].parameters(), strict=True)
+        )
 
 
 def test_accumulation_sees_the_whole_batch(fabric, facts, view):
@@ -130,7 +133,10 @@ def test_an_encoder_finds_latents(fabric, facts, view):
             assert z.shape == learner.family.prior(8, seeded(torch.device("cpu"), 0)).shape
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "batch"}, {"loss": "wasserstein", "norm": "none"}, {"backbone": "dcgan", "norm": "batch", "r1": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"norm": "batch", "critic": "residual"}, {"loss": "wasserstein", "norm": "none"}, {"norm": "batch", "r1": 1.0}],
+)
 def test_choices_that_do_not_fit_are_refused(wrong):
     from gesso.errors import GessoError
 

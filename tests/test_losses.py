@@ -16,7 +16,7 @@ def log_sigmoid(x):
     return math.log(1 / (1 + math.exp(-x)))
 
 
-@pytest.mark.parametrize("r, f", list(zip(REAL.tolist(), FAKE.tolist(), strict=True)))
+@pytest.mark.parametrize(("r", "f"), list(zip(REAL.tolist(), FAKE.tolist(), strict=True)))
 def test_games_are_the_papers_equations(r, f):
     real, fake = torch.tensor([r], dtype=torch.float64), torch.tensor([f], dtype=torch.float64)
     expected = {

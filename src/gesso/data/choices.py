@@ -58,6 +58,11 @@ class ImportOptions(Options):
     count: int = Field(4000, ge=1, le=1_000_000, description="How many pictures to paint (blossoms only).")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the painting (blossoms only).")
 
+    @field_validator("size", "tile", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("size")
     @classmethod
     def _size(cls, value: str) -> str:

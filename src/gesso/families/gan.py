@@ -1,6 +1,6 @@
 """Generative adversarial networks, unconditional and class-conditional.
 
-Two backbones (DCGAN and a small residual one), five games, three critics' norms, penalties as often as one likes.
+Two generators (DCGAN's and a small residual one), two critics, five games, three critics' norms, penalties as often as one likes.
 The default was measured to be the quickest start on a CPU (docs/benchmarks.md): a batch-normalised residual
 generator against a spectrally normalised critic, in a relativistic game, both learning from one backward pass.
 """
@@ -27,7 +27,8 @@ Label = Int[Tensor, " n"] | None
 class GANConfig(Learning):
     """Choices of a GAN."""
 
-    backbone: Literal["residual", "dcgan"] = Field(default="residual", description="Shape of both networks.")
+    backbone: Literal["residual", "dcgan"] = Field(default="residual", description="Shape of the generator.")
+    critic: Literal["strided", "residual"] = Field(default="strided", description="Shape of the critic.")
     loss: Literal["minimax", "non-saturating", "hinge", "wasserstein", "relativistic"] = Field(
         default="relativistic", description="The game that generator and critic play."
     )
@@ -63,8 +64,8 @@ class GANConfig(Learning):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.norm == "batch" and self.backbone == "residual":
-            raise ValueError("the residual critic has no batch norm; choose norm=spectral or backbone=dcgan")
+        if self.norm == "batch" and self.critic == "residual":
+            raise ValueError("the residual critic has no batch norm; choose norm=spectral or critic=strided")
         if self.norm == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError("a gradient penalty needs a critic without batch norm; choose norm=none or norm=spectral")
         if self.loss == "wasserstein" and self.norm != "spectral" and not self.gradient_penalty:
@@ -130,8 +131,8 @@ class DCGANGenerator(nn.Module):
         return self.layers(z[:, :, None, None])
 
 
-class DCGANCritic(nn.Module):
-    """4×4 stride-2 convolutions (Radford et al. 2016), with batch norm, spectral norm or neither."""
+class StridedCritic(nn.Module):
+    """4×4 stride-2 convolutions (DCGAN's; Radford et al. 2016), with batch norm, spectral norm or neither."""
 
     def __init__(self, config: GANConfig, facts: Facts, classes: int):
         super().__init__()
@@ -156,7 +157,8 @@ class DCGANCritic(nn.Module):
         return self.judge(self.layers(x).flatten(1), label)
 
 
-BACKBONES = {"residual": (ResidualGenerator, ResidualCritic), "dcgan": (DCGANGenerator, DCGANCritic)}
+GENERATORS = {"residual": ResidualGenerator, "dcgan": DCGANGenerator}
+CRITICS = {"strided": StridedCritic, "residual": ResidualCritic}
 
 
 class GAN(Family[GANConfig, GANKnobs]):
@@ -174,7 +176,7 @@ class GAN(Family[GANConfig, GANKnobs]):
         "": {},
         "small": {"augment": list(OPERATIONS)},
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
-        "r3gan": {"norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4, "critic_lr": 2e-4},
+        "r3gan": {"critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4, "critic_lr": 2e-4},
         "sngan": {"loss": "hinge", "critic_lr": 4e-4},
         "wgan-gp": {
             "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "critic_lr": 2e-4,
@@ -188,11 +190,10 @@ class GAN(Family[GANConfig, GANKnobs]):
     def __init__(self, config: GANConfig, facts: Facts):
         super().__init__(config, facts)
         self.classes = len(facts.labels) if config.labels else 0
-        generator, critic = BACKBONES[config.backbone]
         self.parts = nn.ModuleDict(
             {
-                "generator": generator(config, facts, self.classes),
-                "critic": critic(config, facts, self.classes),
+                "generator": GENERATORS[config.backbone](config, facts, self.classes),
+                "critic": CRITICS[config.critic](config, facts, self.classes),
                 "augment": Augment(config.augment, config.adaptive),
             }
         )

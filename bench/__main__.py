@@ -1,0 +1,19 @@
+"""All benchmarks, one after the other: `make bench`. Figures go to bench/out; docs/benchmarks.md is written from them."""
+
+import subprocess
+import sys
+
+from bench.data import available
+
+
+def main() -> None:
+    jobs = [["bench.startup"], ["bench.throughput"], ["bench.importing"]]
+    jobs += [["bench.race", "--data", name] for name in available()]
+    jobs += [["bench.tables"], ["bench.kills"]]
+    for module, *words in jobs:
+        print(f"\n== python -m {' '.join([module, *words])}", flush=True)
+        subprocess.run([sys.executable, "-m", module, *words], check=True)
+
+
+if __name__ == "__main__":
+    main()
