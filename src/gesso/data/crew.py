@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -34,7 +34,7 @@ def prepare_all(entries: Iterable[Entry], recipe: Recipe, workers: int) -> Itera
     Entries are taken as they are needed: memory holds a few chunks of them a worker, whatever their number.
     """
     entries = iter(entries)
-    first = [entry for entry, _ in zip(entries, range(FEW), strict=False)]
+    first = list(islice(entries, FEW))
     if workers <= 1 or len(first) < FEW:
         with guarded():
             for entry in chain(first, entries):

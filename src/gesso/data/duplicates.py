@@ -32,7 +32,9 @@ def perceptual_hash(pixels: np.ndarray) -> int:
     table = _cosines()
     low = table @ np.asarray(grey, np.float64) @ table.T
     low[np.abs(low) < 1e-6] = 0  # rounding must not decide for flat pictures
-    bits = (low > np.median(low)).reshape(-1)
+    flat = low.reshape(-1)
+    middle = np.sort(flat)[KEPT * KEPT // 2 - 1 : KEPT * KEPT // 2 + 1].mean()  # as numpy.median, but sooner
+    bits = flat > middle
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 

@@ -173,6 +173,13 @@ def _is_blank(image: Image.Image) -> bool:
     return all(low == high for low, high in pairs)  # type: ignore[misc]
 
 
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Whether red, green and blue are the same throughout, but for rounding."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return int((most - least).max()) <= GREY_TOLERANCE
+
+
 def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: Entry, recipe: Recipe) -> Ready:
     fitted = fit(image, recipe.width, recipe.height, recipe.crop)
     pixels = fitted.pixels
@@ -183,7 +190,7 @@ def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: En
     if entry.text:
         item["text"] = entry.text
     item = {**item, **{k: v for k, v in entry.columns.items() if v not in ("", None)}}
-    grey = image.mode == "L" or int(np.ptp(pixels[..., :3].view(np.uint8), axis=2).max()) <= GREY_TOLERANCE
+    grey = image.mode == "L" or _is_grey(pixels)
     raw = pixels.tobytes()
     return Ready(
         raw, item, fitted.ground, fitted.transparent, grey, perceptual_hash(pixels), hashlib.blake2b(raw, digest_size=8).digest()

@@ -63,6 +63,7 @@ class PackWriter:
     def flush(self) -> np.ndarray:
         """Everything written so far, `n h w 4` uint8 premultiplied, memory-mapped; add nothing while it is in use."""
         self._pixels.flush()
+        self._items.flush()
         shape = (self.count, self.height, self.width, 4)
         return np.memmap(self._pixels, np.uint8, mode="r+", offset=HEADER, shape=shape)
 

@@ -1,6 +1,7 @@
 """Generative adversarial networks, unconditional and class-conditional.
 
-Two generators (DCGAN's and a small residual one), two critics, five games, three critics' norms, penalties as often as one likes.
+Two generators (DCGAN's and a small residual one), two critics with three kinds of norm, five games, and
+gradient penalties at every step or lazily.
 The default was measured to be the quickest start on a CPU (docs/benchmarks.md): a batch-normalised residual
 generator against a spectrally normalised critic, in a relativistic game, both learning from one backward pass.
 """
@@ -176,7 +177,9 @@ class GAN(Family[GANConfig, GANKnobs]):
         "": {},
         "small": {"augment": list(OPERATIONS)},
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
-        "r3gan": {"critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4, "critic_lr": 2e-4},
+        "r3gan": {
+            "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "critic_lr": 2e-4,
+        },
         "sngan": {"loss": "hinge", "critic_lr": 4e-4},
         "wgan-gp": {
             "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "critic_lr": 2e-4,
