@@ -30,7 +30,9 @@ class Entry(NamedTuple):
 
 
 TASKS: dict[str, Entry] = {
-    "demo": Entry("gesso.tasks.demo:Demo", "Begin", "Make a generator from the built-in pictures and show it."),
+    "demo": Entry(
+        "gesso.tasks.demo:Demo", "Begin", "Make a generator from the built-in pictures and show what it draws."
+    ),
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
