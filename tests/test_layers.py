@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "cli": ONE | {"tasks", "store", "data"},
     "studio": ONE | {"tasks", "store", "data"},
     "__init__": ONE | {"tasks"},
+    "__main__": {"cli"},
 }
 APART = {"families", "tasks"}  # rooms whose files never import each other
 

@@ -1,6 +1,8 @@
 """`python -m gesso` is `gesso`."""
 
+import sys
+
 from gesso.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

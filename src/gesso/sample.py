@@ -8,6 +8,7 @@ neither the place in the batch nor the neighbours changed a single bit. Four is 
 small networks on a CPU, and the best for larger ones; a GPU needs more to be busy.
 """
 
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -210,7 +211,8 @@ class Pictures(Sequence[Drawn]):
 
     def grid(self) -> UInt8[np.ndarray, "h w 3"]:
         """All in one picture, about as wide as high."""
-        columns = max(round(len(self) ** 0.5), 1)
+        least = math.ceil(len(self) ** 0.5)
+        columns = next((c for c in range(least, 2 * least) if len(self) % c == 0), least)  # full rows where they can be
         images = [drawn.image for drawn in self._drawn]
         return sheet([images[i : i + columns] for i in range(0, len(images), columns)])
 

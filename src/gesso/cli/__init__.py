@@ -93,14 +93,14 @@ def _perform(asked: "Task[Any]", options: Any, home: Path) -> None:
             for event in events:
                 if isinstance(event, Result):
                     result = event
-                else:
+                elif os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
                     show(event)
                 if stopped and result is None:
                     raise KeyboardInterrupt
         finally:
             if isinstance(events, Iterator) and (close := getattr(events, "close", None)):
                 close()  # cancelling a task is closing it: it cleans up before we go on
-    if result is not None:
+    if result is not None and os.environ.get("RANK", "0") == "0":
         conclude(result)
 
 

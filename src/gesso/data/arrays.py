@@ -73,9 +73,7 @@ def _of_split(split: str, train: list[str], test: list[str], here: set[str]) -> 
     return [name for name in wanted if name in here]
 
 
-def _cifar(
-    kind: str, container: Container, folder: str, files: list[str], marker: str, label_column: str
-) -> ArraySet:
+def _cifar(kind: str, container: Container, folder: str, files: list[str], marker: str, label_column: str) -> ArraySet:
     hundred = kind == "CIFAR-100"
     if label_column not in ("", "label", *(("fine", "coarse") if hundred else ())):
         known = "Known are: label, fine, coarse." if hundred else "Its labels are known without that."
@@ -104,7 +102,11 @@ def _cifar(
                 group = _name(coarse, groups[i]) if hundred else ""
                 columns = {"group": group, "file": titles[i] if titles else ""}
                 yield Entry(
-                    f"{file}#{i}", picture, group if label_column == "coarse" else label, label.replace("_", " "), columns
+                    f"{file}#{i}",
+                    picture,
+                    group if label_column == "coarse" else label,
+                    label.replace("_", " "),
+                    columns,
                 )
 
     size = 10_000 if not hundred else 0
@@ -123,9 +125,9 @@ def _cifar_python(data: bytes, file: str, hundred: bool) -> Batch:
     """Pixels `n 32 32 3`, labels, groups and file names of one pickled batch."""
     batch = safe_unpickle(data, file)
     pixels = batch.get("data") if isinstance(batch, dict) else None
-    labels = batch.get("fine_labels" if hundred else "labels") if isinstance(batch, dict) else None
-    groups = batch.get("coarse_labels", []) if isinstance(batch, dict) else []
-    titles = batch.get("filenames", []) if isinstance(batch, dict) else []
+    labels: Any = batch.get("fine_labels" if hundred else "labels") if isinstance(batch, dict) else None
+    groups: Any = batch.get("coarse_labels", []) if isinstance(batch, dict) else []
+    titles: Any = batch.get("filenames", []) if isinstance(batch, dict) else []
     if (
         not isinstance(pixels, np.ndarray)
         or pixels.dtype != np.uint8
@@ -233,7 +235,8 @@ def safe_unpickle(data: bytes, file: str) -> Any:
     except Exception as error:  # a hostile pickle may fail in any way
         why = " ".join(str(error).split())[:120] or type(error).__name__
         raise GessoError(
-            f"{file} is a Python pickle that Gesso does not open: {why}.", "Use only the official files of the data set."
+            f"{file} is a Python pickle that Gesso does not open: {why}.",
+            "Use only the official files of the data set.",
         ) from None
 
 
@@ -268,7 +271,7 @@ def _find_idx(container: Container, split: str) -> ArraySet | None:
         if split == "all" or (split == "test") == test:
             labels = next((n for n in container.names if _labels_of(n, match["head"])), None)
             chosen.append((name, labels))
-    fashion = any("fashion" in name.lower() for name in [getattr(container, "title", ""), *container.names])
+    fashion = any("fashion" in name.lower() for name in [container.title, *container.names])
 
     def entries() -> Iterator[Entry]:
         for name, labels in chosen:

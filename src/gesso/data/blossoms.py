@@ -6,8 +6,9 @@ flowers, and the first of many are the first of few.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ SPECIES: dict[str, tuple[str, ...]] = {
     "rose": ("red", "crimson", "pink", "coral", "apricot", "cream", "white", "lilac", "yellow"),
     "tulip": ("red", "yellow", "orange", "pink", "magenta", "violet", "white", "coral", "crimson"),
 }
-PETALS = {"daisy": (11, 21), "lily": (6, 6), "poppy": (4, 6), "primrose": (5, 5), "rose": (18, 26), "tulip": (6, 6)}
+PETALS = {"daisy": (11, 21), "lily": (6, 6), "poppy": (4, 6), "primrose": (5, 5), "rose": (14, 22), "tulip": (6, 6)}
 SCENES = ("plain", "plain", "glow", "bokeh")
 GOLDEN = math.pi * (3 - math.sqrt(5))
 
@@ -84,7 +85,7 @@ class Blossom:
 
 
 def paint_blossoms(n: int, size: int | tuple[int, int], seed: int = 0) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Paint n flowers: (`n h w 3` uint8, the factors of each, with its caption under `text`).
+    """Paint n flowers: (`n h w 3` uint8, the factors of each, with its `label` and its caption under `text`).
 
     size: pixels of a side, or (width, height). Picture i depends on seed and i alone.
     """
@@ -119,18 +120,18 @@ class _Nowhere(Container):
 
 def _choose(rng: np.random.Generator) -> dict[str, Any]:
     """Draw the factors of one picture."""
-    species = str(rng.choice(list(SPECIES)))
-    colour = str(rng.choice(SPECIES[species]))
+    species = _pick(rng, tuple(SPECIES))
+    colour = _pick(rng, SPECIES[species])
     lightness, _, hue = COLOURS[colour]
-    grounds = [name for name, (above, _, _) in GROUNDS.items() if _stands_out(COLOURS[colour], above)]
-    ground = str(rng.choice(grounds))
+    grounds = _grounds_for(colour)
+    ground = _pick(rng, grounds)
     two_tone = bool(rng.random() < 0.35)
     others = [name for name in SPECIES[species] if name != colour]
     stem = species == "tulip" or bool(rng.random() < 0.5)
-    radius = float(rng.uniform(0.24, 0.42)) * (0.86 if stem else 1.0)
+    radius = float(rng.uniform(0.24, 0.41)) * (0.86 if stem else 1.0)
     petals = int(rng.integers(PETALS[species][0], PETALS[species][1] + 1))
-    size = "small" if radius < 0.27 else "large" if radius > 0.35 else "medium-sized"
-    second = str(rng.choice(others)) if two_tone else ""
+    size = "small" if radius < 0.27 else "large" if radius > 0.34 else "medium-sized"
+    second = _pick(rng, others) if two_tone else ""
     factors = {
         "species": species,
         "petals": petals,
@@ -145,24 +146,31 @@ def _choose(rng: np.random.Generator) -> dict[str, Any]:
         "tilt": round(float(rng.uniform(0.78, 1.0)), 4),
         "lean": round(float(rng.uniform(0, math.pi)), 4),
         "ground": ground,
-        "scene": str(rng.choice(SCENES)),
+        "scene": _pick(rng, SCENES),
         "stem": stem,
         "leaves": int(rng.integers(1, 3)) if stem else 0,
     }
     article = "an" if size[0] in "aeiou" else "a"
     count = f" with {petals} petals" if species in ("daisy", "lily", "poppy", "primrose") else ""
     tones = f"{colour} and {second}" if second else colour
+    factors["label"] = species
     factors["text"] = f"{article} {size} {tones} {species}{count}{' on a stem' if stem else ''} on {ground}"
     return factors
 
 
-def _stands_out(flower: tuple[float, float, float], ground: tuple[float, float, float]) -> bool:
-    """Whether a flower of that colour is seen at once on that ground (distance in OKLab)."""
-    one, two = (
-        np.array([lightness, chroma * math.cos(math.radians(h)), chroma * math.sin(math.radians(h))])
-        for lightness, chroma, h in (flower, ground)
-    )
-    return float(np.linalg.norm(one - two)) > 0.13
+def _pick(rng: np.random.Generator, words: Sequence[str]) -> str:
+    return words[int(rng.integers(len(words)))]
+
+
+@cache
+def _grounds_for(colour: str) -> list[str]:
+    """The grounds on which a flower of that colour is seen at once (distance in OKLab)."""
+    flower = _lab(*COLOURS[colour])
+    return [name for name, (above, _, _) in GROUNDS.items() if math.dist(flower, _lab(*above)) > 0.13]
+
+
+def _lab(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    return lightness, chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
 
 
 def _paint_ground(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
@@ -173,7 +181,9 @@ def _paint_ground(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -
         canvas.glow(f["x"] - 0.1, f["y"] - 0.15, 0.5, lighter, 0.8)
     if f["scene"] == "bokeh":
         for _ in range(int(rng.integers(5, 9))):
-            tint = oklch(min(above[0] + (0.2 if dark else 0.03), 0.985), above[1] + 0.02, above[2] + float(rng.normal(0, 25)))
+            tint = oklch(
+                min(above[0] + (0.2 if dark else 0.03), 0.985), above[1] + 0.02, above[2] + float(rng.normal(0, 25))
+            )
             x, y = rng.uniform(-0.05, 1.05, 2)
             canvas.disc(float(x), float(y), float(rng.uniform(0.04, 0.13)), tint, float(rng.uniform(0.2, 0.5)), 0.02)
 
@@ -205,89 +215,104 @@ def _paint_stem(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator, top
         t = (start - y) / (1 - y)
         sx = x + (foot - x) * t + bend * math.sin(math.pi * t)
         angle = -math.pi / 2 + side * float(rng.uniform(0.6, 0.95))
-        canvas.leaf(sx, start, angle, float(rng.uniform(0.24, 0.32)), Petal(0.17, 0.8, 0.9), green, light, 1.0, 0.0, side * 0.25)
+        canvas.leaf(
+            sx, start, angle, float(rng.uniform(0.24, 0.32)), Petal(0.17, 0.8, 0.9), green, light, 1.0, 0.0, side * 0.25
+        )
 
 
 def _daisy(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     _paint_stem(canvas, f, rng)
     inner, outer = _tones(f, 0.07)
-    polar = canvas.polar(f["x"], f["y"], f["tilt"], f["lean"])
+    view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], f["tilt"], f["lean"])
     n, turn, radius = f["petals"], f["turn"], f["radius"]
     shape = Petal(min(0.9 * math.pi / n, 0.24), 0.42, 0.22)
-    canvas.whorl(polar, n, turn + math.pi / n, radius * 0.97, shape, inner, outer, rng, 0.86, 0.0)
-    canvas.whorl(polar, n, turn, radius, shape, inner, outer, rng, 1.0, 0.32)
+    canvas.whorl(view, n, turn + math.pi / n, radius * 0.97, shape, inner, outer, rng, 0.86, 0.0)
+    canvas.whorl(view, n, turn, radius, shape, inner, outer, rng, 1.0, 0.32)
     warm = f["colour"] in ("yellow", "orange")
     heart = oklch(0.40, 0.075, 55) if warm else oklch(0.845, 0.165, 88)
     rim = oklch(0.30, 0.060, 50) if warm else oklch(0.735, 0.155, 68)
-    canvas.button(polar, radius * 0.30, heart, rim, 0.10)
+    canvas.button(view, radius * 0.30, heart, rim, 0.10)
 
 
 def _lily(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     _paint_stem(canvas, f, rng)
     inner, outer = _tones(f, 0.13)
-    polar = canvas.polar(f["x"], f["y"], f["tilt"], f["lean"])
+    view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], f["tilt"], f["lean"])
     turn, radius = f["turn"], f["radius"] * 1.08
-    canvas.whorl(polar, 3, turn + math.pi / 3, radius, Petal(0.25, 0.75, 0.85), inner, outer, rng, 0.9, 0.0)
-    canvas.whorl(polar, 3, turn, radius, Petal(0.31, 0.75, 0.85), inner, outer, rng, 1.02, 0.4)
-    canvas.button(polar, radius * 0.10, oklch(0.80, 0.13, 118), oklch(0.72, 0.13, 122), 0.0)
+    canvas.whorl(view, 3, turn + math.pi / 3, radius, Petal(0.25, 0.75, 0.85), inner, outer, rng, 0.9, 0.0)
+    canvas.whorl(view, 3, turn, radius, Petal(0.31, 0.75, 0.85), inner, outer, rng, 1.02, 0.4)
+    canvas.button(view, radius * 0.10, oklch(0.80, 0.13, 118), oklch(0.72, 0.13, 122), 0.0)
     bead = oklch(0.47, 0.115, 45)
-    canvas.stamens(polar, 6, turn + math.pi / 6, radius * 0.43, radius * 0.055, oklch(0.90, 0.08, 112), bead)
+    canvas.stamens(view, 6, turn + math.pi / 6, radius * 0.43, radius * 0.055, oklch(0.90, 0.08, 112), bead)
 
 
 def _poppy(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     _paint_stem(canvas, f, rng)
     inner, outer = _tones(f, 0.16)
-    polar = canvas.polar(f["x"], f["y"], f["tilt"], f["lean"])
+    view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], f["tilt"], f["lean"])
     n, turn, radius = f["petals"], f["turn"], f["radius"]
     shape = Petal({4: 0.78, 5: 0.66, 6: 0.60}[n], 0.62, 0.20)
     # Each petal lies over the one before; the dark blotch at the base is the species' own.
     for i in [*range(0, n, 2), *range(1, n, 2)]:
         canvas.whorl(
-            polar, 1, turn + 2 * math.pi * i / n, radius * (1.0 - 0.02 * (i % 2)), shape, inner, outer, rng,
-            0.94 + 0.06 * (i % 2), 0.3, 0.03, 0.0, 0.5,
+            view, 1, turn + 2 * math.pi * i / n, radius * (1.0 - 0.02 * (i % 2)), shape, inner, outer, rng,
+            0.94 + 0.06 * (i % 2), 0.3, 0.03, 0.5,
         )  # fmt: skip
     dark = oklch(0.24, 0.035, 310)
-    canvas.stamens(polar, 16, turn, radius * 0.33, radius * 0.042, dark, oklch(0.30, 0.03, 300))
-    canvas.stamens(polar, 12, turn + 0.2, radius * 0.25, radius * 0.036, dark, oklch(0.38, 0.03, 300))
-    canvas.button(polar, radius * 0.16, oklch(0.72, 0.115, 125), oklch(0.55, 0.100, 130), 0.10)
+    canvas.stamens(view, 16, turn, radius * 0.33, radius * 0.042, dark, oklch(0.30, 0.03, 300))
+    canvas.stamens(view, 12, turn + 0.2, radius * 0.25, radius * 0.036, dark, oklch(0.38, 0.03, 300))
+    canvas.button(view, radius * 0.16, oklch(0.72, 0.115, 125), oklch(0.55, 0.100, 130), 0.10)
 
 
 def _primrose(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     _paint_stem(canvas, f, rng)
     inner, outer = _tones(f, 0.04)
-    polar = canvas.polar(f["x"], f["y"], f["tilt"], f["lean"])
+    view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], f["tilt"], f["lean"])
     turn, radius = f["turn"], f["radius"] * 0.95
     shape = Petal(0.47, 0.72, 0.20, 0.16)
     for i in (0, 2, 4, 1, 3):
-        canvas.whorl(polar, 1, turn + 2 * math.pi * i / 5, radius, shape, inner, outer, rng, 0.97 + 0.03 * (i % 2), 0.22, 0.02, 0.0, 0.22)
+        canvas.whorl(
+            view,
+            1,
+            turn + 2 * math.pi * i / 5,
+            radius,
+            shape,
+            inner,
+            outer,
+            rng,
+            0.97 + 0.03 * (i % 2),
+            0.22,
+            0.02,
+            0.22,
+        )
     yellow = f["colour"] in ("yellow", "cream")
     eye = oklch(0.80, 0.165, 72) if yellow else oklch(0.90, 0.155, 98)
-    canvas.whorl(polar, 5, turn, radius * 0.40, Petal(0.33, 0.5, 0.7), eye, eye, rng, 1.0, 0.0, 0.0, 0.0, 0.0)
-    canvas.button(polar, radius * 0.09, oklch(0.62, 0.12, 118), oklch(0.70, 0.13, 110), 0.0)
+    canvas.whorl(view, 5, turn, radius * 0.40, Petal(0.33, 0.5, 0.7), eye, eye, rng, 1.0, 0.0, 0.0, 0.0)
+    canvas.button(view, radius * 0.09, oklch(0.62, 0.12, 118), oklch(0.70, 0.13, 110), 0.0)
 
 
 def _rose(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     _paint_stem(canvas, f, rng)
-    inner, outer = _tones(f, 0.12, -4)
-    polar = canvas.polar(f["x"], f["y"], 0.5 + 0.5 * f["tilt"], f["lean"])
+    inner, outer = _tones(f, 0.10, -4)
+    view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], 0.5 + 0.5 * f["tilt"], f["lean"])
     left, turn, layer = f["petals"], f["turn"], 0
-    radius = f["radius"] * 0.96
-    while left > 0 and radius > 0.05 * f["radius"]:
-        n = min(left, (6, 6, 4, 4, 4, 2, 2)[min(layer, 6)])
-        n += n % 2
-        deep = 0.20 + 0.13 * layer
-        mixed = inner * deep + outer * (1 - deep) if deep < 1 else inner
-        shape = Petal((0.66, 0.68, 0.84, 0.88, 0.9, 1.0, 1.0)[min(layer, 6)], 0.62, 0.16)
+    radius = f["radius"] * 0.94
+    dark = 0.80 + 0.12 * max(f["lightness"] - 0.6, 0)
+    while left > 0 and radius > 0.07 * f["radius"]:
+        n = (6, 6, 4, 4, 4, 2, 2, 2)[min(layer, 7)]
+        deep = min(0.15 + 0.15 * layer, 1)
+        mixed = inner * deep + outer * (1 - deep)
+        shape = Petal((0.60, 0.60, 0.86, 0.86, 0.86, 1.0, 1.0, 1.0)[min(layer, 7)], 0.80, 0.26)
         for half in (0, 1):
             canvas.whorl(
-                polar, n // 2, turn + half * 2 * math.pi / n, radius * (1 - 0.03 * half), shape, inner * 0.82, mixed, rng,
-                0.96 + 0.05 * half, 0.45, 0.04, 0.0, 0.55,
+                view, n // 2, turn + half * 2 * math.pi / n, radius * (1 - 0.03 * half), shape, inner * dark, mixed,
+                rng, 0.97 + 0.04 * half, 0.38, 0.015, 0.40,
             )  # fmt: skip
         left -= n
         layer += 1
         turn += GOLDEN
-        radius *= 0.77
-    canvas.button(polar, radius * 0.7, inner * 0.72, inner * 0.9, 0.0)
+        radius *= 0.80
+    canvas.button(view, radius * 0.75, inner * 0.80, inner * 0.95, 0.0)
 
 
 def _tulip(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:

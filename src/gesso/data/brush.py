@@ -4,8 +4,11 @@ Everything is `h w` float32 in units of the picture's shorter side, at twice the
 anti-aliased by the distance to them, and again when the picture is reduced.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -21,28 +24,40 @@ def oklch(lightness: float, chroma: float, hue: float) -> Colour:
 
     lightness in [0, 1], chroma in [0, 0.3], hue in degrees. Chroma is reduced where a screen cannot show it.
     """
-    for scale in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0):
-        a = chroma * scale * np.cos(np.radians(hue))
-        b = chroma * scale * np.sin(np.radians(hue))
-        lms = np.array([1.0, 1.0, 1.0]) * lightness + [
-            0.3963377774 * a + 0.2158037573 * b,
-            -0.1055613458 * a - 0.0638541728 * b,
-            -0.0894841775 * a - 1.2914855480 * b,
-        ]
-        linear = _LMS_TO_RGB @ lms**3
-        if linear.min() >= -1e-3 and linear.max() <= 1.001:
+    c, s = math.cos(math.radians(hue)), math.sin(math.radians(hue))
+    rgb = [0.0, 0.0, 0.0]
+    for tenths in range(10, -1, -1):  # plain numbers: arrays of three would take ten times as long
+        a, b = chroma * tenths / 10 * c, chroma * tenths / 10 * s
+        lms = [(lightness + p * a + q * b) ** 3 for p, q in _LAB_TO_LMS]
+        rgb = [x * lms[0] + y * lms[1] + z * lms[2] for x, y, z in _LMS_TO_RGB]
+        if min(rgb) >= -1e-3 and max(rgb) <= 1.001:
             break
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
+    return np.array([_encoded(min(max(value, 0.0), 1.0)) for value in rgb], np.float32)
 
 
-_LMS_TO_RGB = np.array(
-    [
-        [4.0767416621, -3.3077115913, 0.2309699292],
-        [-1.2684380046, 2.6097574011, -0.3413193965],
-        [-0.0041960863, -0.7034186147, 1.7076147010],
-    ]
+def _encoded(value: float) -> float:
+    """Linear light -> sRGB (IEC 61966-2-1)."""
+    return 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+
+
+_LAB_TO_LMS = ((0.3963377774, 0.2158037573), (-0.1055613458, -0.0638541728), (-0.0894841775, -1.2914855480))
+_LMS_TO_RGB = (
+    (4.0767416621, -3.3077115913, 0.2309699292),
+    (-1.2684380046, 2.6097574011, -0.3413193965),
+    (-0.0041960863, -0.7034186147, 1.7076147010),
 )
+ALL = (slice(None), slice(None))
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the picture (rows, columns) seen from a flower's middle: place, distance and angle of its pixels."""
+
+    part: tuple[slice, slice]
+    dx: np.ndarray
+    dy: np.ndarray
+    r: np.ndarray
+    angle: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,14 @@ class Petal:
     fall: float = 0.5
     notch: float = 0.0
 
-    def half_width(self, u: np.ndarray) -> np.ndarray:
-        """Half the width at u in [0, 1] from base to tip."""
+    def outline(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Half the width at u in [0, 1] from base to tip, and its derivative."""
         widest = self.rise / (self.rise + self.fall)
         most = widest**self.rise * (1 - widest) ** self.fall
-        inside = np.clip(u, 1e-4, 1 - 1e-4)
-        return (self.width / most) * np.exp(self.rise * np.log(inside) + self.fall * np.log1p(-inside))
+        inside = np.clip(u, 1e-3, 1 - 1e-3)
+        half = np.exp(self.rise * np.log(inside) + self.fall * np.log(1 - inside))
+        half *= self.width / most
+        return half, half * (self.rise / inside - self.fall / (1 - inside))
 
 
 @lru_cache(maxsize=4)
@@ -92,31 +109,45 @@ class Canvas:
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
         """A soft light around a point."""
-        d2 = (self.x - x) ** 2 + (self.y - y) ** 2
-        self.lay(np.exp(-d2 / (radius * radius)) * np.float32(strength), colour)
+        d2 = (self.x - np.float32(x)) ** 2 + (self.y - np.float32(y)) ** 2
+        self.lay(np.exp(d2 * np.float32(-1 / radius**2)) * np.float32(strength), colour)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, strength: float, soft: float) -> None:
         """A round patch of light with an edge of width `soft`."""
-        d = np.hypot(self.x - x, self.y - y) - radius
-        self.lay(np.clip(0.5 - d / max(soft, float(self.pixel)), 0, 1) * np.float32(strength), colour)
+        part = self._part(x - radius - soft, y - radius - soft, x + radius + soft, y + radius + soft)
+        d = np.hypot(self.x[part] - np.float32(x), self.y[part] - np.float32(y)) - radius
+        self.lay(np.clip(0.5 - d / max(soft, float(self.pixel)), 0, 1) * np.float32(strength), colour, part)
 
-    def lay(self, cover: np.ndarray, colour: Colour | np.ndarray) -> None:
+    def lay(self, cover: np.ndarray, colour: Colour | np.ndarray, part: tuple[slice, slice] = ALL) -> None:
         """Lay a colour (3, or `3 h w`) over what is there, as far as `cover` (`h w` in [0, 1]) says."""
         colour = colour[:, None, None] if colour.ndim == 1 else colour
-        self.colour += (colour - self.colour) * cover
+        under = self.colour[:, part[0], part[1]]
+        under += (colour - under) * cover
 
-    def polar(self, x: float, y: float, tilt: float = 1.0, lean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Distance and angle from a point; tilt < 1 shows the flower from the side, leaning in that direction."""
-        dx, dy = self.x - x, self.y - y
+    def view(self, x: float, y: float, reach: float, tilt: float = 1.0, lean: float = 0.0) -> "View":
+        """The part of the picture within `reach` of a point, with distance and angle from it.
+
+        tilt < 1 shows the flower from the side, leaning in that direction.
+        """
+        part = self._part(x - reach, y - reach, x + reach, y + reach)
+        dx, dy = self.x[part] - np.float32(x), self.y[part] - np.float32(y)
         if tilt != 1.0:
             c, s = np.float32(np.cos(lean)), np.float32(np.sin(lean))
-            along, across = (dx * c + dy * s) / tilt, dy * c - dx * s
+            along, across = (dx * c + dy * s) / np.float32(tilt), dy * c - dx * s
             dx, dy = along * c - across * s, along * s + across * c
-        return np.hypot(dx, dy), np.arctan2(dy, dx)
+        return View(part, dx, dy, np.sqrt(dx * dx + dy * dy), np.arctan2(dy, dx))
+
+    def _part(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
+        """The rows and columns that hold a rectangle, at least one of each."""
+        unit = min(self.width, self.height)
+        first, last = max(0, int(top * unit) - 2), min(self.height, int(bottom * unit) + 3)
+        begin, end = max(0, int(left * unit) - 2), min(self.width, int(right * unit) + 3)
+        first, begin = min(first, self.height - 1), min(begin, self.width - 1)
+        return slice(first, max(last, first + 1)), slice(begin, max(end, begin + 1))
 
     def whorl(
         self,
-        polar: tuple[np.ndarray, np.ndarray],
+        view: "View",
         count: int,
         turn: float,
         radius: float,
@@ -127,27 +158,22 @@ class Canvas:
         shade: float = 1.0,
         shadow: float = 0.3,
         uneven: float = 0.06,
-        ruffle: float = 0.0,
         depth: float = 0.35,
     ) -> None:
         """A ring of petals that do not reach over their neighbours; a denser one is laid in two.
 
         turn: angle of the first petal. inner, outer: colours at base and tip. shade: brightness of all;
-        shadow: what they cast on petals below; uneven: how much their lengths differ; ruffle: of their tips.
+        shadow: what they cast on petals below; uneven: how much their lengths differ; depth: how much darker
+        their bases are.
         """
-        r, angle = polar
-        sector = np.float32(2 * np.pi / count)
-        place = (angle - np.float32(turn)) / sector + np.float32(0.5)
-        index = np.floor(place)
-        t = (place - index - np.float32(0.5)) * sector
-        number = index.astype(np.int32) % count
-        lengths = (radius * (1 + uneven * rng.standard_normal(count))).astype(np.float32)[number]
-        tones = (1 + 0.5 * uneven * rng.standard_normal(count)).astype(np.float32)[number] * np.float32(shade)
-        if ruffle:
-            lengths = lengths * (1 + np.float32(ruffle) * np.sin(t * np.float32(9 * count / 2 + 4) + number * 2.1))
-        along, across = np.cos(t), np.sin(t)
-        u, v = r * along / lengths, r * across / lengths
-        self._petal(u, v, lengths, index * sector + np.float32(turn), petal, inner, outer, tones, shadow, depth)
+        lengths = radius * (1 + uneven * rng.standard_normal(count))
+        tones = shade * (1 + 0.5 * uneven * rng.standard_normal(count))
+        axes = turn + np.arange(count) * (2 * np.pi / count)
+        c, s = np.cos(axes), np.sin(axes)
+        table = np.stack([c / lengths, s / lengths, *_lit(c, s, tones)]).astype(np.float32)
+        along, across, tone, side = _nearest(table, view.angle, turn)
+        u, v = view.dx * along + view.dy * across, view.dy * along - view.dx * across
+        self._petal(view.part, u, v, np.float32(radius), petal, inner, outer, tone, side, shadow, depth)
 
     def leaf(
         self,
@@ -164,87 +190,118 @@ class Canvas:
         depth: float = 0.35,
     ) -> None:
         """One petal or leaf from a point, pointing to `angle` (0 right, -pi/2 up), bent to one side by `bend`."""
-        dx, dy = (self.x - x) / length, (self.y - y) / length
-        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        reach, room = length * 1.05, length * (petal.width + abs(bend) / 4 + 0.1)
+        across, down = x + reach * float(np.cos(angle)), y + reach * float(np.sin(angle))
+        part = self._part(min(x, across) - room, min(y, down) - room, max(x, across) + room, max(y, down) + room)
+        c, s = float(np.cos(angle)) / length, float(np.sin(angle)) / length
+        dx, dy = self.x[part] - np.float32(x), self.y[part] - np.float32(y)
         u, v = dx * c + dy * s, dy * c - dx * s
         if bend:
             v = v - np.float32(bend) * u * (1 - u)
-        self._petal(u, v, length, np.float32(angle), petal, inner, outer, np.float32(shade), shadow, depth)
+        tone, side = _lit(np.cos(angle), np.sin(angle), np.float64(shade))
+        self._petal(
+            part, u, v, np.float32(length), petal, inner, outer, np.float32(tone), np.float32(side), shadow, depth
+        )
 
     def _petal(
         self,
+        part: tuple[slice, slice],
         u: np.ndarray,
         v: np.ndarray,
-        length: float | np.ndarray,
-        angle: np.ndarray | np.float32,
+        length: np.float32,
         petal: Petal,
         inner: Colour,
         outer: Colour,
         tone: np.ndarray | np.float32,
+        slant: np.ndarray | np.float32,
         shadow: float,
         depth: float,
     ) -> None:
-        """Lay petals given by coordinates along (u, 0 to 1) and across (v) them."""
-        if petal.notch:
-            u = u / (1 - np.float32(petal.notch) * np.exp(-((v / (0.45 * petal.width)) ** 2)))
-        half = petal.half_width(u)
-        beyond = np.maximum(u - 1, 0) + np.maximum(-u, 0)
-        d = (np.abs(v) - half + 3 * beyond) * length
-        cover = np.clip(0.5 - d / (1.5 * self.pixel), 0, 1)
-        if shadow:
-            near = np.clip(1 - d / np.float32(0.055), 0, 1)
-            self.colour *= 1 - np.float32(shadow) * near * near * self.flower
-        side = np.clip(v / half, -1, 1)
-        # Each petal is a shallow trough: its sides and its tip turn a little towards the light or away.
-        c, s = np.cos(angle), np.sin(angle)
-        lit = side * (c * LIGHT[1] - s * LIGHT[0]) * 0.10 + (c * LIGHT[0] + s * LIGHT[1]) * 0.05
-        edge = side * side
-        w = np.clip(u, 0, 1)
-        light = tone * (1 + lit + 0.06 * edge - np.float32(depth) * (1 - w) ** 2 - 0.05 * np.exp(-((side / 0.12) ** 2)) * (1 - w))
-        blend = w * w * (3 - 2 * w)
-        colour = (inner[:, None, None] * (1 - blend) + outer[:, None, None] * blend) * light
-        self.lay(cover, np.clip(colour, 0, 1))
-        np.maximum(self.flower, cover, out=self.flower)
+        """Lay petals given by coordinates along (u, 0 to 1) and across (v) them.
 
-    def button(self, polar: tuple[np.ndarray, np.ndarray], radius: float, colour: Colour, rim: Colour, grain: float) -> None:
+        length: of the petals, about. tone: brightness of each; slant: by how much one of its sides is brighter.
+        """
+        if petal.notch:
+            u = u / (1 - np.float32(petal.notch) * np.exp(-((v / np.float32(0.45 * petal.width)) ** 2)))
+        half, slope = petal.outline(u)
+        off = (np.abs(v) - half + 3 * (np.maximum(u - 1, 0) + np.maximum(-u, 0))) * length
+        # Where an outline is blunt, its slope says little of the distance to it.
+        slope = np.minimum(slope * slope, 4)
+        cover = np.clip(0.5 - off / np.sqrt(1 + slope) * (1 / (1.5 * self.pixel)), 0, 1)
+        colour, flower = self.colour[:, part[0], part[1]], self.flower[part]
+        if shadow:
+            near = np.clip(1 - off * np.float32(1 / 0.055), 0, 1)
+            colour *= 1 - np.float32(shadow) * near * near * flower
+        # Each petal is a shallow trough with a crease along its middle.
+        side = np.clip(v / half, -1, 1)
+        w = np.clip(u, 0, 1)
+        base = 1 - w
+        crease = np.maximum(1 - 5 * np.abs(side), 0)
+        light = tone + slant * side + 0.06 * side * side - base * (np.float32(depth) * base + 0.05 * crease)
+        painted = (outer - inner)[:, None, None] * (w * w * (3 - 2 * w))
+        painted += inner[:, None, None]
+        painted *= light
+        np.minimum(painted, 1, out=painted)
+        painted -= colour
+        painted *= cover
+        colour += painted
+        np.maximum(flower, cover, out=flower)
+
+    def button(self, view: "View", radius: float, colour: Colour, rim: Colour, grain: float) -> None:
         """The domed middle of a flower, with a grain as of seeds."""
-        r, angle = polar
+        r, angle = view.r, view.angle
         d = r - radius
         near = np.clip(1 - d / np.float32(0.05), 0, 1)
-        self.colour *= 1 - np.float32(0.35) * near * near * self.flower
+        under = self.colour[:, view.part[0], view.part[1]]
+        under *= 1 - np.float32(0.35) * near * near * self.flower[view.part]
         w = np.clip(r / radius, 0, 1)
-        lit = (np.cos(angle) * LIGHT[0] + np.sin(angle) * LIGHT[1]) * w
+        lit = np.clip((view.dx * LIGHT[0] + view.dy * LIGHT[1]) / radius, -1, 1)
         seeds = np.sin(r / radius * 14 + angle * 3) * np.sin(r / radius * 11 - angle * 5)
-        light = 1.04 + 0.22 * lit - 0.1 * w**4 + np.float32(grain) * seeds * w
-        blend = w**3
+        light = 1.04 + 0.22 * lit - 0.1 * w * w + np.float32(grain) * seeds * w
+        blend = w * w * w
         mixed = (colour[:, None, None] * (1 - blend) + rim[:, None, None] * blend) * light
-        self.lay(np.clip(0.5 - d / self.pixel, 0, 1), np.clip(mixed, 0, 1))
+        self.lay(np.clip(0.5 - d / self.pixel, 0, 1), np.clip(mixed, 0, 1), view.part)
 
     def stamens(
-        self, polar: tuple[np.ndarray, np.ndarray], count: int, turn: float, reach: float, bead: float, thread: Colour, tip: Colour
+        self, view: "View", count: int, turn: float, reach: float, bead: float, thread: Colour, tip: Colour
     ) -> None:
         """Threads with a bead at their ends, in a ring."""
-        r, angle = polar
-        sector = np.float32(2 * np.pi / count)
-        place = (angle - np.float32(turn)) / sector + np.float32(0.5)
-        t = (place - np.floor(place) - np.float32(0.5)) * sector
-        u, v = r * np.cos(t), r * np.sin(t)
+        axes = turn + np.arange(count) * (2 * np.pi / count)
+        c, s = _nearest(np.stack([np.cos(axes), np.sin(axes)]).astype(np.float32), view.angle, turn)
+        u, v = view.dx * c + view.dy * s, view.dy * c - view.dx * s
         line = np.maximum(np.abs(v) - 0.005, np.maximum(u - reach, -u))
-        self.lay(np.clip(0.5 - line / (1.5 * self.pixel), 0, 1) * np.float32(0.85), thread)
-        self.lay(np.clip(0.5 - (np.hypot(u - reach, v) - bead) / (1.5 * self.pixel), 0, 1), tip)
+        self.lay(np.clip(0.5 - line / (1.5 * self.pixel), 0, 1) * np.float32(0.85), thread, view.part)
+        self.lay(np.clip(0.5 - (np.sqrt((u - reach) ** 2 + v * v) - bead) / (1.5 * self.pixel), 0, 1), tip, view.part)
 
     def stem(self, x: float, y: float, foot: float, bend: float, thick: float, colour: Colour) -> None:
         """A stem from a flower at (x, y) down to x = foot at the lower edge, bent by `bend` on the way."""
-        bottom = self.height * self.pixel
-        t = np.clip((self.y - y) / (bottom - y), 0, 1)
-        middle = x + (foot - x) * t + bend * np.sin(t * np.float32(np.pi))
-        off = self.x - middle
-        d = np.abs(off) - thick
-        inside = (self.y > y).astype(np.float32)
+        bottom = float(self.height * self.pixel)
+        part = self._part(min(x, foot) - abs(bend) - thick, y, max(x, foot) + abs(bend) + thick, bottom)
+        down = self.y[part]
+        t = np.clip((down - y) / (bottom - y), 0, 1)
+        off = self.x[part] - (x + (foot - x) * t + bend * np.sin(t * np.float32(np.pi)))
         light = 1 - 0.25 * np.clip(off / thick, -1, 1) - 0.15 * np.exp(-((t / 0.08) ** 2))
-        self.lay(np.clip(0.5 - d / (1.5 * self.pixel), 0, 1) * inside, colour[:, None, None] * light)
+        cover = np.clip(0.5 - (np.abs(off) - thick) / (1.5 * self.pixel), 0, 1) * (down > y)
+        self.lay(cover, colour[:, None, None] * light, part)
 
     def picture(self) -> np.ndarray:
         """What was painted, `h w 3` uint8."""
-        pixels = self.colour.reshape(3, self.height // FINER, FINER, self.width // FINER, FINER).mean(axis=(2, 4))
+        fine = self.colour
+        pixels = (fine[:, ::2, ::2] + fine[:, 1::2, ::2] + fine[:, ::2, 1::2] + fine[:, 1::2, 1::2]) / (FINER * FINER)
         return (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+def _nearest(table: np.ndarray, angle: np.ndarray, turn: float) -> Sequence[np.ndarray | np.float32]:
+    """The columns of a table (`k n`, one a petal) for each pixel: those of the petal whose axis is nearest."""
+    count = table.shape[1]
+    if count == 1:
+        return list(table[:, 0])
+    place = angle * np.float32(count / (2 * np.pi)) + np.float32(0.5 + count - turn % (2 * np.pi) * count / (2 * np.pi))
+    # The angle is in [-pi, pi], so the place is above -count: three rounds of the table save a slow remainder.
+    index = (np.floor(place) + count).astype(np.intp)
+    return np.take(np.tile(table, 4), index, axis=1, mode="clip")  # type: ignore[return-value]
+
+
+def _lit(c: Any, s: Any, tone: Any) -> tuple[Any, Any]:
+    """Brightness of petals pointing to (c, s), and by how much one of their sides is brighter."""
+    return tone * (1 + 0.05 * (c * LIGHT[0] + s * LIGHT[1])), tone * 0.10 * (c * LIGHT[1] - s * LIGHT[0])

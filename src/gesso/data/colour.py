@@ -116,13 +116,12 @@ def _profiled(image: Image.Image, done: list[str]) -> Image.Image:
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> tuple[Any, str]:
     """The transform of a profile to sRGB and the profile's name; None instead where none is needed."""
-    opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+    opened: Any = ImageCms.getOpenProfile(io.BytesIO(profile))
     name = (opened.profile.profile_description or "its colour profile").strip() or "its colour profile"
     if opened.profile.xcolor_space != SPACE.get(mode):
         raise ValueError("a profile for another kind of picture")
     if mode in ("RGB", "L") and "srgb" in name.lower():
         return None, name
-    target = "RGB"
     intent = ImageCms.Intent.PERCEPTUAL if mode == "CMYK" else ImageCms.Intent.RELATIVE_COLORIMETRIC
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, target, intent, flags), name[:60]
+    return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags), name[:60]

@@ -31,6 +31,7 @@ class Container(ABC):
     """
 
     kind: str
+    title: str = ""  # what the person calls it
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -44,7 +45,7 @@ class Container(ABC):
         """What a worker needs to have the bytes: a path where there is one."""
         return self.read(name)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of the archive."""
 
 
@@ -93,7 +94,9 @@ class Folder(Container):
             except OSError as error:
                 if not prefix:
                     raise GessoError(f"{here} cannot be read: {(error.strerror or str(error)).lower()}.") from None
-                self.refused.append((printable(prefix), f"This folder cannot be read: {(error.strerror or '').lower()}."))
+                self.refused.append(
+                    (printable(prefix), f"This folder cannot be read: {(error.strerror or '').lower()}.")
+                )
                 continue
             for entry in entries:
                 name = prefix + entry.name
@@ -101,7 +104,7 @@ class Folder(Container):
                     continue
                 try:
                     folder = entry.is_dir()
-                    where = entry.stat() if folder and entry.is_symlink() or folder else None
+                    where = entry.stat() if folder else None
                 except OSError as error:
                     self.refused.append((printable(name), f"It cannot be read: {(error.strerror or '').lower()}."))
                     continue
@@ -170,7 +173,15 @@ class Zip(Container):
         try:
             with self._zip.open(self._members[name]) as file:
                 data = file.read(most + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+        ) as error:
             raise Unreadable(f"It cannot be unpacked ({' '.join(str(error).split())[:120]}).") from None
         if len(data) > most:
             raise Unreadable(f"It is larger than {most >> 20} megabytes.")
@@ -197,7 +208,6 @@ class Tar(Container):
                 name = member.name.removeprefix("./")
                 guard.count(member.size)
                 guard.check()
-                self._tar.members = []  # tarfile would keep every one a second time
                 if member.isdir() or any(is_litter(part) for part in name.split("/")):
                     continue
                 reason = _bad_name(name)
@@ -275,4 +285,8 @@ def _is_tar(path: Path) -> bool:
     """Whether tarfile can open it; tarfile.is_tarfile would take an empty file for one."""
     with path.open("rb") as file:
         head = file.read(512)
-    return len(head) >= 2 and (head[257:262] == b"ustar" or head[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7")) and tarfile.is_tarfile(path)
+    return (
+        len(head) >= 2
+        and (head[257:262] == b"ustar" or head[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7"))
+        and tarfile.is_tarfile(path)
+    )

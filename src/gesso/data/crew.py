@@ -95,7 +95,8 @@ class Crew:
             rest = chunk[len(outcomes) :]
             process = self._hire()
             try:
-                assert process.stdin is not None and process.stdout is not None
+                assert process.stdin
+                assert process.stdout
                 self._deadline[process] = time.monotonic() + self.patience
                 send(process.stdin, rest)
                 for _ in rest:
@@ -139,7 +140,8 @@ class Crew:
             self._all.add(process)
             if self._closed:
                 process.kill()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin
+        assert process.stdout
         try:
             send(process.stdin, self.recipe)
             receive(process.stdout)  # it says that it is there: from now on, only a file can be what ends it
@@ -167,7 +169,13 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     size = 0
     for entry in entries:
         chunk.append(entry)
-        size += entry.data.nbytes if isinstance(entry.data, np.ndarray) else len(entry.data) if isinstance(entry.data, bytes) else 0
+        size += (
+            entry.data.nbytes
+            if isinstance(entry.data, np.ndarray)
+            else len(entry.data)
+            if isinstance(entry.data, bytes)
+            else 0
+        )
         if len(chunk) >= CHUNK or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0

@@ -79,10 +79,14 @@ def interest(image: Image.Image, aspect: float) -> float:
     move; it goes where it holds the most, and stays near the middle where that makes little difference.
     """
     scale = LOOK / max(image.size)
-    small = image.resize((max(8, round(image.width * scale)), max(8, round(image.height * scale))), Image.Resampling.BOX)
+    small = image.resize(
+        (max(8, round(image.width * scale)), max(8, round(image.height * scale))), Image.Resampling.BOX
+    )
     rgba = _rgba(small).astype(np.float32) / 255
     colour, alpha = rgba[..., :3], rgba[..., 3]
-    change = np.abs(np.diff(rgba, axis=0, append=rgba[-1:])).sum(2) + np.abs(np.diff(rgba, axis=1, append=rgba[:, -1:])).sum(2)
+    change = np.abs(np.diff(rgba, axis=0, append=rgba[-1:])).sum(2) + np.abs(
+        np.diff(rgba, axis=1, append=rgba[:, -1:])
+    ).sum(2)
     rim = np.concatenate([colour[0], colour[-1], colour[:, 0], colour[:, -1]])
     distance = np.sqrt(((colour - np.median(rim, axis=0)) ** 2).sum(2))
     worth = (change / (change.mean() + 1e-6) + distance / (distance.mean() + 1e-6)) * alpha

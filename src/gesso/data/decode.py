@@ -55,10 +55,12 @@ def guarded() -> Iterator[None]:
     cap = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for harmless in ("ignore", DeprecationWarning), ("ignore", PendingDeprecationWarning):
-            warnings.simplefilter(*harmless)
+        for harmless in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", harmless)
         # Untidy metadata is no reason to refuse whole pixels.
-        warnings.filterwarnings("ignore", message="(?i).*(metadata warning|corrupt exif|invalid app|truncated file read)")
+        warnings.filterwarnings(
+            "ignore", message="(?i).*(metadata warning|corrupt exif|invalid app|truncated file read)"
+        )
         Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         try:
             yield
@@ -122,13 +124,13 @@ def _raster(data: bytes, kind: str, want: tuple[int, int] | None) -> Decoded:
         converted.append(f"first of {frames} {'pages' if kind == 'TIFF' else 'frames'}")
     if want and kind == "JPEG":
         image.draft(None, (2 * want[0], 2 * want[1]))
-    info = dict(image.info)
-    deep = ";16" in str(image.tile) and not image.mode.startswith("I")
+    before = dict(image.info)
+    deep = ";16" in str(getattr(image, "tile", "")) and not image.mode.startswith("I")
     image.load()
     check_size(*image.size)  # some headers only tell the truth when the pixels are read
     if kind in ("ICO", "ICNS", "TIFF"):
         size = image.size
-    info = {**image.info, **info}
+    info = {str(key): value for key, value in {**image.info, **before}.items()}
     result, done = to_srgb(image)
     converted += (["16 bits a channel to 8"] if deep else []) + done
     turn = TURNS.get(_orientation(image, kind))

@@ -65,9 +65,13 @@ def import_pictures(options: ImportOptions, home: Path) -> Iterator[Event]:
     try:
         head, entries = _look_ahead(source.entries)
         width, height = _size(options, head)
-        recipe = Recipe(width, height, options.crop, pair_of(options.tile) if options.tile else None, options.use_marked)
+        recipe = Recipe(
+            width, height, options.crop, pair_of(options.tile) if options.tile else None, options.use_marked
+        )
         tally = _Tally()
-        yield Message(f"Reading {source.total:,} pictures from {options.source} ({source.kind}) at {width}x{height} pixels.")
+        yield Message(
+            f"Reading {source.total:,} pictures from {options.source} ({source.kind}) at {width}x{height} pixels."
+        )
         with files.new_folder(final, replace=options.replace) as folder:
             writer = PackWriter(folder, height, width)
             try:
@@ -145,13 +149,19 @@ def _size(options: ImportOptions, head: list[Entry]) -> tuple[int, int]:
             sizes.add((entry.data.shape[1], entry.data.shape[0]))
             continue
         try:
-            data = entry.data if isinstance(entry.data, bytes) else _start(entry.data)
+            data = (
+                entry.data
+                if isinstance(entry.data, bytes)
+                else _start(entry.data)
+                if isinstance(entry.data, Path)
+                else b""
+            )
         except OSError:
             continue
         size = peek_size(data, entry.source)
         if size is not None:
             sizes.add(size)
-    if len(sizes) == 1 and 8 <= min(shared := sizes.pop()) and max(shared) <= MOST_AUTO:
+    if len(sizes) == 1 and min(shared := sizes.pop()) >= 8 and max(shared) <= MOST_AUTO:
         return shared
     return DEFAULT_SIZE, DEFAULT_SIZE
 
@@ -190,7 +200,13 @@ def _stream(
             if now - shown >= PAUSE or done == source.total:
                 shown = now
                 left = (now - started) / done * max(source.total - done, 0)
-                yield Progress(done, max(source.total, done), "pictures", left, {"pictures a second": done / max(now - started, 1e-6)})
+                yield Progress(
+                    done,
+                    max(source.total, done),
+                    "pictures",
+                    left,
+                    {"pictures a second": done / max(now - started, 1e-6)},
+                )
 
 
 def _keep(
@@ -207,7 +223,9 @@ def _keep(
         for key in ("licence", "creator", "consent"):
             if getattr(options, key):
                 item.setdefault(key, getattr(options, key))
-        writer.add(ready.pixels, item, ready.ground if plain and ready.ground else background, ready.transparent, ready.grey)
+        writer.add(
+            ready.pixels, item, ready.ground if plain and ready.ground else background, ready.transparent, ready.grey
+        )
         tally.accepted += 1
         tally.converted.update(item.get("converted", ()))
         tally.used_marked += "marks" in item
@@ -255,10 +273,14 @@ def _nothing(options: ImportOptions, source: Source, tally: _Tally) -> GessoErro
     """Why no picture was accepted."""
     where = f"No picture in {options.source} could be used"
     if tally.marked and not tally.rejected:
-        return GessoError(f"{where}: all {tally.marked:,} are marked as not for training.", "Ask their makers for consent.")
+        return GessoError(
+            f"{where}: all {tally.marked:,} are marked as not for training.", "Ask their makers for consent."
+        )
     if tally.rejected:
         reason, count = tally.rejected.most_common(1)[0]
-        return GessoError(f"{where}: {count:,} of {sum(tally.rejected.values()):,} files: {reason}", "Put pictures there.")
+        return GessoError(
+            f"{where}: {count:,} of {sum(tally.rejected.values()):,} files: {reason}", "Put pictures there."
+        )
     return GessoError(f"{where}: there are no files in it.", "Put pictures there, as PNG or JPEG.")
 
 
@@ -285,7 +307,9 @@ def _meta(
         "duplicates": len(pairs),
         "duplicates_dropped": tally.accepted - written.count,
     }
-    chosen = options.model_dump(exclude={"workers", "replace"} | (set() if options.source == BUILT_IN else {"count", "seed"}))
+    chosen = options.model_dump(
+        exclude={"workers", "replace"} | (set() if options.source == BUILT_IN else {"count", "seed"})
+    )
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -301,12 +325,18 @@ def _meta(
         "source": source.kind,
         "options": {**chosen, "source": Path(options.source).name or options.source},
         "summary": summary,
-        "duplicates": {"bits": duplicates.MOST_BITS, "mean_apart": duplicates.MEAN_APART, "most_apart": duplicates.MOST_APART},
+        "duplicates": {
+            "bits": duplicates.MOST_BITS,
+            "mean_apart": duplicates.MEAN_APART,
+            "most_apart": duplicates.MOST_APART,
+        },
     }
 
 
 def _shape(meta: dict[str, Any]) -> dict[str, Any]:
-    return {key: meta[key] for key in ("count", "height", "width", "channels", "fingerprint")} | {"labels": len(meta["labels"])}
+    return {key: meta[key] for key in ("count", "height", "width", "channels", "fingerprint")} | {
+        "labels": len(meta["labels"])
+    }
 
 
 def _messages(source: Source, tally: _Tally, meta: dict[str, Any], final: Path) -> Iterator[Message]:
@@ -319,20 +349,31 @@ def _messages(source: Source, tally: _Tally, meta: dict[str, Any], final: Path) 
         yield Message(f"{tally.blank:,} tiles were left out because there is nothing on them.")
     if tally.rejected:
         report = final / "rejected.jsonl"
-        yield Message(f"{sum(tally.rejected.values()):,} files were left out (see {report}): {_listed(tally.rejected)}.", "warning")
+        yield Message(
+            f"{sum(tally.rejected.values()):,} files were left out (see {report}): {_listed(tally.rejected)}.",
+            "warning",
+        )
     if tally.marked:
         yield Message(
-            f"{tally.marked:,} pictures were left out because their makers say that no model may learn from them.", "warning"
+            f"{tally.marked:,} pictures were left out because their makers say that no model may learn from them.",
+            "warning",
         )
     if tally.used_marked:
-        yield Message(f"{tally.used_marked:,} pictures were taken although they are marked as not for training.", "warning")
+        yield Message(
+            f"{tally.used_marked:,} pictures were taken although they are marked as not for training.", "warning"
+        )
     summary = meta["summary"]
     if summary["duplicates_dropped"]:
         yield Message(f"{summary['duplicates_dropped']:,} near-duplicates were left out.")
     elif summary["duplicates"]:
-        yield Message(f"{summary['duplicates']:,} pictures are nearly the same as another; --drop-duplicates leaves them out.")
+        yield Message(
+            f"{summary['duplicates']:,} pictures are nearly the same as another; --drop-duplicates leaves them out."
+        )
     if len(meta["labels"]) > max(20, meta["count"] // 2):
-        yield Message(f"There are {len(meta['labels']):,} labels for {meta['count']:,} pictures: few learn from so many.", "warning")
+        yield Message(
+            f"There are {len(meta['labels']):,} labels for {meta['count']:,} pictures: few learn from so many.",
+            "warning",
+        )
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -343,7 +384,8 @@ def _listed(counts: Counter[str]) -> str:
 def _summary(meta: dict[str, Any]) -> str:
     colours = {1: "grey", 3: "RGB", 4: "RGB with transparency"}[meta["channels"]]
     labels = f", {len(meta['labels'])} labels" if meta["labels"] else ""
-    return f"The data set '{meta['name']}' has {meta['count']:,} pictures of {meta['width']}x{meta['height']} pixels, {colours}{labels}."
+    size = f"{meta['width']}x{meta['height']} pixels"
+    return f"The data set '{meta['name']}' has {meta['count']:,} pictures of {size}, {colours}{labels}."
 
 
 def _cores() -> int:

@@ -4,13 +4,12 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gesso.data.arrays import IDX, find_arrays
 from gesso.data.containers import Container, Folder, open_container, printable
 from gesso.data.rights import Reservation
 from gesso.data.sniff import Unreadable
-from gesso.data.tables import METADATA, Table, read_dataset_json, read_tables
+from gesso.data.tables import METADATA, read_dataset_json, read_tables
 from gesso.data.worker import Entry
 from gesso.errors import GessoError
 

@@ -209,8 +209,8 @@ def fingerprint(parts: Iterator[np.ndarray], label_ids: np.ndarray) -> str:
     """SHA-256 over pixels (uint8, in order) and then the labels (int64, little-endian)."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(np.ascontiguousarray(part))
-    digest.update(np.ascontiguousarray(label_ids, "<i8"))
+        digest.update(np.ascontiguousarray(part).data)
+    digest.update(np.ascontiguousarray(label_ids, "<i8").data)
     return digest.hexdigest()
 
 

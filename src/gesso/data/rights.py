@@ -13,14 +13,20 @@ from xml.etree import ElementTree
 
 from PIL import Image, IptcImagePlugin
 
-__all__ = ["Rights", "Reservation", "read_rights"]
+__all__ = ["Reservation", "Rights", "read_rights"]
 
 MOST_XMP = 4 << 20  # bytes of XMP that are read
 DC = "http://purl.org/dc/elements/1.1/"
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 CC = "http://creativecommons.org/ns#"
-MIME = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "SVGZ": "image/svg+xml", "SVG": "image/svg+xml", "ICO": "image/x-icon"}
+MIME = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "SVGZ": "image/svg+xml",
+    "SVG": "image/svg+xml",
+    "ICO": "image/x-icon",
+}
 # The uses that are training; 'ai_inference' alone is not.
 TRAINING = ("ai_generative_training", "ai_training", "data_mining", "ai_inference_and_training")
 NOAI = re.compile(r"(?<![a-z])no[ _-]?(?:image[ _-]?)?ai(?![a-z])", re.IGNORECASE)
@@ -87,9 +93,8 @@ def read_rights(data: bytes, kind: str, info: dict[str, Any], image: Image.Image
             found.rights = found.rights or value.strip()
         elif key in ("license", "licence"):
             found.licence = found.licence or value.strip()
-    if b"jumb" in data and (b"c2pa" in data or b"cawg" in data):
-        found.marks += _credentials(data, kind)
-    elif kind == "SVG" and b"manifest" in data and b"c2pa" in data:
+    # An SVG carries its credentials as text.
+    if b"c2pa" in data and (b"jumb" in data or (kind == "SVG" and b"manifest" in data)):
         found.marks += _credentials(data, kind)
     found.marks = list(dict.fromkeys(found.marks))
     for name in ("creator", "rights", "licence"):
@@ -221,5 +226,7 @@ def _forbidden(assertion: dict[str, Any]) -> list[str]:
     return [
         f"C2PA {assertion['label']}: {use.rpartition('.')[2]} {rule.get('use')}"
         for use, rule in entries.items()
-        if use.rpartition(".")[2] in TRAINING and isinstance(rule, dict) and rule.get("use") in ("notAllowed", "constrained")
+        if use.rpartition(".")[2] in TRAINING
+        and isinstance(rule, dict)
+        and rule.get("use") in ("notAllowed", "constrained")
     ]

@@ -100,7 +100,7 @@ def _size(root: ElementTree.Element) -> tuple[float, float]:
     elif inner and height is None and width is not None:
         height = width * inner[1] / inner[0]
     width, height = width or 100.0, height or 100.0
-    if not (math.isfinite(width) and math.isfinite(height) and 1e-3 < min(width, height) and max(width, height) < 1e7):
+    if not (math.isfinite(width) and math.isfinite(height) and min(width, height) > 1e-3 and max(width, height) < 1e7):
         raise Unreadable("It is an SVG without a sensible size.")
     return width, height
 

@@ -13,9 +13,9 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -26,10 +26,18 @@ from gesso.data.duplicates import perceptual_hash
 from gesso.data.rights import read_rights
 from gesso.data.sniff import Unreadable
 
-__all__ = ["Entry", "Outcome", "Ready", "Recipe", "main", "prepare", "receive", "send"]
+__all__ = ["Entry", "Outcome", "Painter", "Ready", "Recipe", "main", "prepare", "receive", "send"]
 
 GREY_TOLERANCE = 2  # a JPEG's rounding may tint a grey picture by this much
 MOST_TILES = 65_536
+
+
+class Painter(Protocol):
+    """A picture that is painted when it is needed."""
+
+    def paint(self) -> tuple[np.ndarray, dict[str, Any]]:
+        """(`h w 3` uint8, what is known of it, with its `label` and `text`)."""
+        ...
 
 
 @dataclass
@@ -37,11 +45,11 @@ class Entry:
     """One file of a source, before anything is known of its content.
 
     source: its path within the source, for the report. data: where its bytes are: a path, the bytes,
-    or the pixels (`h w` or `h w c` uint8). columns: what else the source says of it.
+    the pixels (`h w` or `h w c` uint8), or what paints them. columns: what else the source says of it.
     """
 
     source: str
-    data: Path | bytes | np.ndarray
+    data: Path | bytes | np.ndarray | Painter
     label: str = ""
     text: str = ""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -91,10 +99,13 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
     try:
         if entry.fault:
             raise Unreadable(entry.fault)
+        if not isinstance(entry.data, Path | bytes | np.ndarray):
+            pixels, known = entry.data.paint()
+            entry = replace(entry, data=pixels, label=known.pop("label"), text=known.pop("text"), columns=known)
         data = _bytes(entry.data)
         facts: dict[str, Any] = {"source": entry.source}
         if isinstance(data, np.ndarray):
-            facts["sha256"] = hashlib.sha256(np.ascontiguousarray(data)).hexdigest()
+            facts["sha256"] = hashlib.sha256(data.tobytes()).hexdigest()
             decoded = Decoded(Image.fromarray(data), (data.shape[1], data.shape[0]), "pixels")
         else:
             facts["sha256"] = hashlib.sha256(data).hexdigest()
@@ -122,7 +133,7 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
     return outcome
 
 
-def _bytes(data: Path | bytes | np.ndarray) -> bytes | np.ndarray:
+def _bytes(data: Path | bytes | np.ndarray | Painter) -> bytes | np.ndarray:
     """The content of an entry; raises Unreadable for what is no ordinary file of a sensible size."""
     if isinstance(data, Path):
         status = data.stat()
@@ -131,6 +142,7 @@ def _bytes(data: Path | bytes | np.ndarray) -> bytes | np.ndarray:
         if status.st_size > MOST_BYTES:
             raise Unreadable(f"It is larger than {MOST_BYTES >> 20} megabytes.")
         return data.read_bytes()
+    assert isinstance(data, bytes | np.ndarray)
     return data
 
 
@@ -193,11 +205,17 @@ def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: En
     grey = image.mode == "L" or _is_grey(pixels)
     raw = pixels.tobytes()
     return Ready(
-        raw, item, fitted.ground, fitted.transparent, grey, perceptual_hash(pixels), hashlib.blake2b(raw, digest_size=8).digest()
+        raw,
+        item,
+        fitted.ground,
+        fitted.transparent,
+        grey,
+        perceptual_hash(pixels),
+        hashlib.blake2b(raw, digest_size=8).digest(),
     )
 
 
-def send(stream: BinaryIO, value: Any) -> None:
+def send(stream: IO[bytes], value: Any) -> None:
     """Write one value as a frame: 8 bytes of length, then the pickle. Between Gesso's own processes only."""
     data = pickle.dumps(value, protocol=5)
     stream.write(struct.pack("<Q", len(data)))
@@ -205,7 +223,7 @@ def send(stream: BinaryIO, value: Any) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Any:
+def receive(stream: IO[bytes]) -> Any:
     """Read one frame written by `send`; raises EOFError when the other side is gone."""
     head = stream.read(8)
     if len(head) < 8:

@@ -90,7 +90,7 @@ class PackWriter:
             for start in range(0, len(kept), step):
                 which = kept[start : start + step]
                 out.seek(at)
-                at += out.write(np.ascontiguousarray(to_channels(images[which], channels, grounds[which])))
+                at += out.write(np.ascontiguousarray(to_channels(images[which], channels, grounds[which])).data)
             del images
             out.truncate(HEADER + len(kept) * size)
             out.seek(0)

@@ -167,6 +167,13 @@ class Train(Task[TrainOptions]):
         yield Message(f"Run {folder.root.name}: {schedule.total:,} pictures to show.")
         try:
             yield from run(folder, learner, batches, schedule, record["seed"], board)
+        except (MemoryError, RuntimeError) as error:  # torch's own MemoryErrors are RuntimeErrors
+            if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+                raise
+            raise GessoError(
+                f"There is not enough memory on {engine.device} for a batch of {config.batch} at this size.",
+                "Train anew with --accumulate 4, --set batch=16 or a smaller --size; the last saved state is kept.",
+            ) from None
         finally:
             if fabric.is_global_zero and folder.model.exists():
                 write_card(folder, family.paper)

@@ -76,11 +76,11 @@ class Learner:
         return logs
 
     def _gather(self, turn: Turn) -> list[Tensor]:
-        """The gradients of a turn, the same on every process (their mean)."""
+        """The gradients of a turn, and all buffers, become the same on every process (their mean)."""
         modules = [self.family.parts[part] for part in turn.parts]
         gradients = [p.grad for m in modules for p in m.parameters() if p.grad is not None]
         if self.fabric.world_size > 1:
-            buffers = [b for m in modules for b in m.buffers() if b.is_floating_point()]
+            buffers = [b for b in self.family.buffers() if b.is_floating_point()]
             together = [*gradients, *buffers]
             flat = self.fabric.all_reduce(torch.cat([t.reshape(-1) for t in together]), reduce_op="mean")
             assert isinstance(flat, Tensor)

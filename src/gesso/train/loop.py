@@ -4,10 +4,10 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -69,7 +69,8 @@ def run(
         if writes:
             folder.update(status="stopped" if stop else "finished")
     if stop:
-        yield Message(f"Stopped at {trip.clock.fraction:.0%}; everything is saved.", "good")
+        again = f"go on with: gesso train --resume {folder.number}"
+        yield Message(f"Stopped at {trip.clock.fraction:.0%}; everything is saved; {again}", "good")
         raise KeyboardInterrupt
 
 
@@ -119,7 +120,7 @@ class _Trip:
                 yield self._progress((now - begun) / (self.step - first))
                 told = now
         self.save()
-        if self.writes and self.step > first:
+        if self.writes and self.step > first and not stop:
             yield self.preview()
             yield self._progress((time.monotonic() - begun) / max(self.step - first, 1))
 
@@ -184,28 +185,25 @@ def _compare(folder: Run, learner: Learner, facts: dict) -> Iterator[Event]:
             folder.update(bit_exact=False, moves=moves)
 
 
-def _signals() -> AbstractContextManager[list[int]]:
+@contextmanager
+def _signals() -> Iterator[list[int]]:
     """Ctrl-C and SIGTERM are noted in a list, and acted upon between two steps; a second Ctrl-C stops at once."""
+    stop: list[int] = []
+    before: dict[int, Any] = {}
 
-    @contextmanager
-    def noted() -> Iterator[list[int]]:
-        stop: list[int] = []
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.append(number)
+        earlier = before.get(number)
+        if callable(earlier) and earlier is not signal.default_int_handler:
+            earlier(number, frame)  # whoever listened before us hears of it too
 
-        def note(number: int, frame: FrameType | None) -> None:
-            if stop and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            stop.append(number)
-
-        before = {}
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, note)
-        except ValueError:  # not the main thread, where nobody presses Ctrl-C
-            pass
-        try:
-            yield stop
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    return noted()
+    with suppress(ValueError):  # not the main thread, where nobody presses Ctrl-C
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
