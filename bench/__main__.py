@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: `make bench`. Figures go to bench/out; docs/benchmarks.md is written from them."""
+"""All benchmarks, one after the other: `make bench`. Figures go to bench/out, and from there to docs/benchmarks.md."""
 
 import subprocess
 import sys

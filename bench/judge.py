@@ -44,7 +44,7 @@ class Judge(nn.Module):
 
 def to_float(images: np.ndarray) -> Tensor:
     """n h w c bytes to n c h w floats in [-1, 1]."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x.contiguous(memory_format=torch.channels_last)
 
 

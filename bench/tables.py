@@ -1,6 +1,6 @@
 """The figures of bench/out as the tables of docs/benchmarks.md: medians over seeds, and times to reach a figure.
 
-    python -m bench.tables
+python -m bench.tables
 """
 
 import json
@@ -23,7 +23,9 @@ def median_table(rows: list[dict]) -> str:
     lines = ["| recipe | img/s | " + " | ".join(f"{mark} s" for mark in marks) + " |"]
     lines.append("|" + " --- |" * (len(marks) + 2))
     for recipe in recipes:
-        rate = statistics.median(r["images_per_s"] for (name, _), found in cells.items() if name == recipe for r in found)
+        rate = statistics.median(
+            r["images_per_s"] for (name, _), found in cells.items() if name == recipe for r in found
+        )
         shown = []
         for mark in marks:
             found = cells.get((recipe, mark), [])
@@ -67,7 +69,9 @@ def main() -> None:
             if found:
                 target = statistics.median(found)
                 took = time_to_reach(rows, "default", target)
-                print(f"\n- default reaches {peer}'s FD at {half} s ({target:.3g}) in {took:.0f} s: 1/{half / took:.1f}")
+                print(
+                    f"\n- default reaches {peer}'s FD at {half} s ({target:.3g}) in {took:.0f} s: 1/{half / took:.1f}"
+                )
 
 
 if __name__ == "__main__":

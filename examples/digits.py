@@ -1,7 +1,7 @@
 """Digits on demand: a class-conditional GAN on the handwritten digits that scikit-learn carries (8×8 pixels).
 
-    pip install -c constraints.txt 'gesso[examples]'
-    python examples/digits.py --minutes 2
+pip install -c constraints.txt 'gesso[examples]'
+python examples/digits.py --minutes 2
 """
 
 import argparse

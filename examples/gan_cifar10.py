@@ -1,7 +1,7 @@
 """A GAN on CIFAR-10, class by class.
 
-    python examples/gan_cifar10.py --folder ~/data --minutes 10
-    python examples/gan_cifar10.py --folder ~/data --download
+python examples/gan_cifar10.py --folder ~/data --minutes 10
+python examples/gan_cifar10.py --folder ~/data --download
 """
 
 import argparse

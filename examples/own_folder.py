@@ -1,6 +1,6 @@
 """A folder of your own pictures, to a generator of your own, to pictures with their recipes inside.
 
-    python examples/own_folder.py ~/Pictures/flowers --minutes 10
+python examples/own_folder.py ~/Pictures/flowers --minutes 10
 """
 
 import argparse
@@ -29,9 +29,7 @@ def main(*words: str) -> list[Path]:
         "import", home=options.home, source=str(options.folder), name="mine", size="64", replace=True,
         creator="me", licence="all rights reserved", on_event=show,
     )  # fmt: skip
-    trained = gesso.run(
-        "train", home=options.home, dataset=pack.facts["name"], minutes=options.minutes, on_event=show
-    )
+    trained = gesso.run("train", home=options.home, dataset=pack.facts["name"], minutes=options.minutes, on_event=show)
     model = gesso.load(trained.facts["run"], home=options.home)
     paths = model.sample(16, seed=7, truncation=0.8).save(trained.paths[0] / "drawn")
     print(f"\n{len(paths)} pictures in {paths[0].parent}; 'gesso sample --like {paths[0]}' makes the first again")

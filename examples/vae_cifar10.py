@@ -1,6 +1,6 @@
 """A VAE on CIFAR-10: it draws, and it also looks. Real pictures are encoded, drawn again, and blended.
 
-    python examples/vae_cifar10.py --folder ~/data --minutes 5
+python examples/vae_cifar10.py --folder ~/data --minutes 5
 """
 
 import argparse

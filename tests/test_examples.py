@@ -51,12 +51,14 @@ def test_gan_cifar10(cifar, tmp_path):
 
 
 def test_vae_cifar10(cifar, tmp_path):
-    assert Image.open(example("vae_cifar10").main("--folder", str(cifar), *BRIEF, "--home", str(tmp_path))).width > 256
+    with Image.open(example("vae_cifar10").main("--folder", str(cifar), *BRIEF, "--home", str(tmp_path))) as sheet:
+        assert sheet.width > 256
 
 
 def test_digits(tmp_path):
     sheet = example("digits").main("--count", "150", *BRIEF, "--home", str(tmp_path))
-    assert Image.open(sheet).height > 160
+    with Image.open(sheet) as picture:
+        assert picture.height > 160
 
 
 def test_own_folder(tmp_path):

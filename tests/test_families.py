@@ -69,6 +69,21 @@ def test_resumes_bit_for_bit(name, preset, fabric, facts, view):
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))
+def test_without_classes(name, fabric, view):
+    """Data without labels, and labels that are not wanted: no class is asked for, and none matters."""
+    plain = Facts(channels=3, height=16, width=16, count=32)
+    for facts, more in ((plain, {}), (plain.model_copy(update={"labels": ("a", "b")}), {"labels": False})):
+        learner = build(name, "", fabric, facts, **more)
+        learn(learner, Batches(view, facts, seed=0, batch=8), 0, 2)
+        family = learner.drawer()
+        assert not family.takes
+        z = family.prior(2, seeded(torch.device("cpu"), 1))
+        *_, image = family.sample(z, Condition(), family.Knobs())
+        assert image.shape == (2, 3, 16, 16)
+        assert len(family.core(family.Knobs())[1]) == 1
+
+
+@pytest.mark.parametrize("name", list(tasks.families()))
 def test_drawing_is_pure_in_the_latents(name, fabric, facts, view):
     learner = build(name, "", fabric, facts)
     learn(learner, Batches(view, facts, seed=0, batch=8), 0, 1)

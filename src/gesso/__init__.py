@@ -1,6 +1,6 @@
 """Gesso turns a folder of your own pictures into an image generator that you own.
 
-`gesso.run("train", data="emoji")` does what `gesso train emoji` does; `gesso.load("emoji").sample(n=64, seed=7)`
+`gesso.run("train", dataset="emoji")` does what `gesso train emoji` does; `gesso.load("emoji").sample(n=64, seed=7)`
 draws. Nothing heavy is imported before it is used.
 """
 

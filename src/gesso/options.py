@@ -67,17 +67,27 @@ def _read(text: str) -> Any:
         return text
 
 
+def _within(cls: type[Options], parents: list[str]) -> type[Options]:
+    """The options that a dotted name's parents lead to."""
+    for parent in parents:
+        inner = cls.model_fields[parent].annotation
+        cls = inner if isinstance(inner, type) and issubclass(inner, Options) else cls
+    return cls
+
+
 def _explain(cls: type[Options], error: ValidationError) -> GessoError:
     """Turn pydantic's report into one sentence about the first thing that was wrong."""
     first = error.errors()[0]
     *parents, leaf = [str(part) for part in first["loc"]] or ["?"]
     name = ".".join([*parents, leaf])
     if first["type"] == "extra_forbidden":
-        return GessoError(f"There is no option '{name}'.", nearest(leaf, cls.model_fields))
+        return GessoError(f"There is no option '{name}'.", nearest(leaf, _within(cls, parents).model_fields))
     if first["type"] == "missing":
         return GessoError(f"The option '{name}' is missing.", f"Give a value for {name}.")
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
     said = first.get("input")
+    if not first["loc"]:  # choices that do not go together
+        return GessoError(f"{reason[:1].upper()}{reason[1:]}.")
     if first["type"] == "value_error":
         return GessoError(f"{name} = {said!r}: {reason}.")
     return GessoError(f"{name} = {said!r} does not fit: it should be {reason}.")

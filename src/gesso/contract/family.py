@@ -116,7 +116,7 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
     Knobs: ClassVar[type[Options]]  # choices made when drawing
     presets: ClassVar[dict[str, dict]]  # name -> values of Config that belong together; "" is the default
     needs: ClassVar[frozenset[str]] = frozenset()  # of {"label", "text", "source", "mask"}
-    takes: ClassVar[frozenset[str]] = frozenset()  # what it uses where the data has it
+    takes: frozenset[str] = frozenset()  # what it uses where the data has it; an instance may use less
     ema: ClassVar[tuple[str, ...]]  # parts that keep a running average, used for drawing
     geometry: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
     paper: ClassVar[str]

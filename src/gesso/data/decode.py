@@ -21,7 +21,25 @@ from gesso.data.sniff import MOST_PIXELS, Unreadable, check_size, sniff, webp_si
 __all__ = ["MOST_BYTES", "Decoded", "decode", "guarded", "peek_size"]
 
 MOST_BYTES = 256 << 20  # a picture file larger than this is not read
-PLUGINS = {"JPEG2000": "Jpeg2K"}  # formats whose plugin is not called as they are
+# Pillow's module for each format; the allow-list.
+PLUGINS = {
+    "AVIF": "Avif",
+    "BMP": "Bmp",
+    "GIF": "Gif",
+    "ICNS": "Icns",
+    "ICO": "Ico",
+    "JPEG": "Jpeg",
+    "JPEG2000": "Jpeg2K",
+    "PCX": "Pcx",
+    "PNG": "Png",
+    "PPM": "Ppm",
+    "PSD": "Psd",
+    "QOI": "Qoi",
+    "SGI": "Sgi",
+    "TGA": "Tga",
+    "TIFF": "Tiff",
+    "WEBP": "WebP",
+}
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -109,7 +127,7 @@ def _open(data: bytes, kind: str) -> Image.Image:
     """Read the header only, with that format's plugin and no other."""
     if kind == "WEBP" and (size := webp_size(data)):
         check_size(*size)  # Pillow's plugin makes room for the canvas as it opens it
-    importlib.import_module(f"PIL.{PLUGINS.get(kind, kind.title())}ImagePlugin")
+    importlib.import_module(f"PIL.{PLUGINS[kind]}ImagePlugin")
     return Image.open(io.BytesIO(data), formats=[kind])
 
 

@@ -16,8 +16,10 @@ SIDE, KEPT = 32, 8  # of the hash: pixels a side, and coefficients a side
 BANDS = 4  # hashes of at most BANDS - 1 different bits agree in one of the bands
 MOST_BITS = 3
 THUMB = 16  # pixels a side of the thumbnail that decides
-MOST_APART = 14  # of 255, in any of its pixels and channels
+MOST_APART = 12  # of 255, anywhere, of brightness, transparency or colour
 MEAN_APART = 2.0  # of 255, over all of them
+MEAN_BRIGHTNESS = 3.0  # of 255: pictures further apart than this in the mean of all channels are not compared
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 BLOCK = 4096  # comparisons at once
 
 
@@ -66,10 +68,24 @@ def find_duplicates(images: np.ndarray, hashes: np.ndarray, digests: np.ndarray)
             if (a, b) in seen:
                 continue
             seen.add((a, b))
-            apart = np.abs(thumbs[a] - thumbs[b])
-            if apart.max() <= MOST_APART and apart.mean() <= MEAN_APART and (b not in pairs or a < pairs[b][0]):
-                pairs[b] = (a, round(float(apart.mean()), 3))
+            apart = _apart(thumbs[a], thumbs[b])
+            if apart is not None and (b not in pairs or a < pairs[b][0]):
+                pairs[b] = (a, round(apart, 3))
     return [(a, b, apart) for b, (a, apart) in sorted(pairs.items())]
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float | None:
+    """The mean difference of two thumbnails; None where a person would see one.
+
+    Brightness and transparency are compared pixel by pixel, colours over twice as large: JPEG moves those about.
+    """
+    apart = one - other
+    light = np.abs(apart[..., :3] @ LUMA)
+    alpha = np.abs(apart[..., 3])
+    colour = np.abs(apart[..., :3].reshape(THUMB // 2, 2, THUMB // 2, 2, 3).mean(axis=(1, 3)))
+    mean = float(light.mean() + alpha.mean() + colour.mean()) / 3
+    near = max(light.max(), alpha.max(), colour.max()) <= MOST_APART and mean <= MEAN_APART
+    return mean if near else None
 
 
 def _candidates(hashes: np.ndarray, alone: np.ndarray, thumbs: "_Thumbs") -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -87,7 +103,7 @@ def _near(group: np.ndarray, hashes: np.ndarray, thumbs: "_Thumbs") -> Iterator[
     means = np.array([thumbs.mean(i) for i in group.tolist()])
     order = np.argsort(means, kind="stable")
     group, means = group[order], means[order]
-    ends = np.searchsorted(means, means + MEAN_APART, side="right")
+    ends = np.searchsorted(means, means + MEAN_BRIGHTNESS, side="right")
     for i, end in enumerate(ends.tolist()):
         others = group[i + 1 : end]
         for start in range(0, len(others), BLOCK):

@@ -41,8 +41,11 @@ class GANConfig(Learning):
         default=32, ge=4, le=512, description="Channels of the generator, the unit that every level multiplies."
     )
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
-    lr: float = Field(default=2e-4, gt=0, le=1, description="Learning rate of the generator.")
-    critic_lr: float = Field(default=4e-4, gt=0, le=1, description="Learning rate of the critic.")
+    lr: float = Field(default=4e-4, gt=0, le=1, description="Learning rate of the generator.")
+    critic_lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the critic.")
+    decay: float = Field(
+        default=0.4, ge=0, le=1, description="Share of the run, its last part, in which the rate falls."
+    )
     beta1: float = Field(default=0.0, ge=0, lt=1, description="Adam's first memory.")
     beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's second memory.")
     r1: float = Field(default=0.0, ge=0, description="Weight gamma of the gradient penalty at real pictures.")
@@ -175,24 +178,27 @@ class GAN(Family[GANConfig, GANKnobs]):
     )
     presets: ClassVar[dict[str, dict]] = {
         "": {},
-        "small": {"augment": list(OPERATIONS)},
+        "small": {"augment": ["translation"]},
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
         "r3gan": {
-            "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "critic_lr": 2e-4,
+            "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4,
+            "critic_lr": 2e-4,
         },
-        "sngan": {"loss": "hinge", "critic_lr": 4e-4},
+        "sngan": {"loss": "hinge", "lr": 2e-4, "critic_lr": 4e-4},
         "wgan-gp": {
-            "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "critic_lr": 2e-4,
+            "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "lr": 2e-4,
+            "critic_lr": 2e-4,
         },
         "dcgan": {
             "backbone": "dcgan", "loss": "non-saturating", "norm": "batch", "latent": 100, "width": 64,
-            "critic_width": 64, "lr": 2e-4, "critic_lr": 2e-4, "beta1": 0.5, "beta2": 0.999,
+            "critic_width": 64, "lr": 2e-4, "critic_lr": 2e-4, "decay": 0.0, "beta1": 0.5, "beta2": 0.999,
         },
     }  # fmt: skip
 
     def __init__(self, config: GANConfig, facts: Facts):
         super().__init__(config, facts)
         self.classes = len(facts.labels) if config.labels else 0
+        self.takes = self.takes if self.classes else frozenset()
         self.parts = nn.ModuleDict(
             {
                 "generator": GENERATORS[config.backbone](config, facts, self.classes),

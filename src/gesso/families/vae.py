@@ -89,6 +89,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     def __init__(self, config: VAEConfig, facts: Facts):
         super().__init__(config, facts)
         self.classes = len(facts.labels) if config.labels else 0
+        self.takes = self.takes if self.classes else frozenset()
         shape = (facts.channels, facts.height, facts.width)
         self.parts = nn.ModuleDict(
             {

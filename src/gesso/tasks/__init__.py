@@ -76,6 +76,7 @@ def find_home(given: str | os.PathLike[str] | None = None) -> Path:
 
 def run(
     name: str,
+    /,
     *,
     home: str | os.PathLike[str] | None = None,
     on_event: "Callable[[Event], object] | None" = None,

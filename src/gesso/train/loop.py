@@ -137,7 +137,7 @@ class _Trip:
     def preview(self) -> Preview:
         """The grid of pictures from the same latents as ever."""
         family = self.learner.drawer().cpu()
-        labels = family.facts.labels
+        labels = family.facts.labels if "label" in family.needs | family.takes else ()
         wanted = [labels[i * len(labels) // PREVIEWS] for i in range(PREVIEWS)] if labels else None
         pictures = [drawn.image for drawn in draw(family, range(PREVIEWS), labels=wanted)]
         path = self.folder.samples / f"{self.clock.seen:09d}.png"

@@ -63,7 +63,7 @@ def sizes(height: int, width: int, wish: tuple[int, int] | None) -> list[tuple[i
 def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
     """The preset for so many pictures, and why."""
     if "small" in family.presets and count < SMALL:
-        why = f"{count:,} pictures are few, so the critic sees them shifted, tinted and covered"
+        why = f"{count:,} pictures are few, so the critic sees them shifted"
         return "small", f"Preset small: {why}."
     return "", ""
 
