@@ -9,12 +9,22 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gesso.errors import GessoError
+
 
 def levels(height: int, width: int, smallest: int = 4) -> int:
-    """How many times both sides can be halved before the shorter falls below `smallest` pixels."""
+    """How many times both sides can be halved before the shorter falls below `smallest` pixels.
+
+    Raises GessoError when they cannot be halved at all.
+    """
     count = 0
     while min(height, width) >= 2 * smallest and height % 2 == 0 and width % 2 == 0:
         height, width, count = height // 2, width // 2, count + 1
+    if not count:
+        raise GessoError(
+            f"Pictures of {width}×{height} pixels cannot be halved, as networks do.",
+            "Choose sides that 8 divides, such as --size 32.",
+        )
     return count
 
 

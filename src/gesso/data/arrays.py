@@ -89,7 +89,7 @@ def _cifar(kind: str, container: Container, folder: str, files: list[str], marke
         found = meta.get(key) if isinstance(meta, dict) else None
         if not isinstance(found, list):
             raise GessoError(f"{marker} of {kind} is damaged: it does not name the labels.", "Download it again.")
-        return [str(name) for name in found]
+        return [_text(name) for name in found]
 
     def entries() -> Iterator[Entry]:
         fine = names("fine_label_names" if hundred else "label_names", marker)
@@ -112,6 +112,10 @@ def _cifar(kind: str, container: Container, folder: str, files: list[str], marke
     size = 10_000 if not hundred else 0
     counts = {"train": 50_000, "train.bin": 50_000, "test": 10_000, "test.bin": 10_000}
     return ArraySet(kind, sum(size or counts[file] for file in files), entries)
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
 
 
 def _name(names: list[str], number: int) -> str:
@@ -141,7 +145,7 @@ def _cifar_python(data: bytes, file: str, hundred: bool) -> Batch:
         raise GessoError(f"{file} is damaged: it does not hold CIFAR's pictures and labels.", "Download it again.")
     numbers = [int(n) if isinstance(n, int) else -1 for n in labels]
     more = [int(n) if isinstance(n, int) else -1 for n in groups]
-    return _planes(pixels), numbers, more, [str(title) for title in titles]
+    return _planes(pixels), numbers, more, [_text(title) for title in titles]
 
 
 def _cifar_binary(data: bytes, file: str, hundred: bool) -> Batch:

@@ -150,9 +150,9 @@ class Zip(Container):
         for info in self._zip.infolist():
             name = info.filename
             guard.count(info.file_size)
-            if info.is_dir() or any(is_litter(part) for part in name.split("/")):
-                continue
             reason = _bad_name(name)
+            if info.is_dir() or (not reason and any(is_litter(part) for part in name.split("/"))):
+                continue
             if stat.S_ISLNK(info.external_attr >> 16):
                 reason = "It is a link; links in archives are not followed."
             elif info.flag_bits & 1:
@@ -208,9 +208,9 @@ class Tar(Container):
                 name = member.name.removeprefix("./")
                 guard.count(member.size)
                 guard.check()
-                if member.isdir() or any(is_litter(part) for part in name.split("/")):
-                    continue
                 reason = _bad_name(name)
+                if member.isdir() or (not reason and any(is_litter(part) for part in name.split("/"))):
+                    continue
                 if not member.isreg():
                     reason = "It is a link or a device; those in archives are not followed."
                 elif name in self._members:

@@ -80,7 +80,7 @@ class Pack:
         """All pictures, `n h w c` uint8 in [0, 255], memory-mapped and read-only."""
         try:
             return np.load(self.path / "images.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise _damaged(self.path, f"images.npy cannot be read ({error})") from None
 
     @cached_property
@@ -234,7 +234,7 @@ def _check(meta: Any, folder: Path) -> None:
         raise _damaged(folder, "pack.json has no fingerprint")
     try:
         found = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise _damaged(folder, f"images.npy cannot be read ({error})") from None
     if found.shape != shape or found.dtype != np.uint8:
         raise _damaged(folder, f"images.npy holds {found.dtype} of shape {found.shape}, not uint8 of {shape}")

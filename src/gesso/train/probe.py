@@ -70,5 +70,5 @@ def rate(
 
 def _agreed(fabric: Fabric, value: float) -> float:
     """The mean over all processes."""
-    mean = fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device="cpu"), reduce_op="mean")
+    mean = fabric.all_reduce(torch.tensor(value, dtype=torch.float32, device=fabric.device), reduce_op="mean")
     return float(mean) if isinstance(mean, torch.Tensor) else value

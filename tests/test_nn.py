@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch import nn
+
+from gesso.errors import GessoError
+from gesso.nn import Decoder, DownBlock, LabelNorm, Project, UpBlock, channels_at, levels, normalised, scale_gradient
+
+
+def test_levels():
+    assert [levels(side, side) for side in (8, 16, 32, 64, 128)] == [1, 2, 3, 4, 5]
+    assert levels(48, 64) == 3
+    with pytest.raises(GessoError, match="33×33"):
+        levels(33, 33)
+
+
+def test_channels():
+    assert [channels_at(32, level) for level in range(6)] == [16, 32, 64, 96, 128, 128]
+
+
+def test_spectral_norm_is_one():
+    layer = normalised(nn.Conv2d(8, 12, 3), True).train()
+    for _ in range(60):
+        layer(torch.zeros(1, 8, 4, 4))
+    torch.testing.assert_close(
+        torch.linalg.matrix_norm(layer.weight.flatten(1), 2), torch.tensor(1.0), rtol=1e-3, atol=0
+    )
+
+
+def test_label_norm_is_batch_norm_scaled_by_the_class():
+    norm, label = LabelNorm(5, 3), torch.tensor([0, 2, 1, 2])
+    with torch.no_grad():
+        norm.embed.weight.normal_()
+    x = torch.randn(4, 5, 6, 6)
+    gain, bias = norm.embed.weight[label][:, :, None, None].chunk(2, 1)
+    torch.testing.assert_close(norm(x, label), nn.BatchNorm2d(5)(x) * gain + bias)
+
+
+def test_a_fresh_class_changes_nothing():
+    x = torch.randn(4, 5, 6, 6)
+    torch.testing.assert_close(LabelNorm(5, 3)(x, torch.tensor([0, 1, 2, 0])), nn.BatchNorm2d(5)(x))
+
+
+def test_projection_adds_the_inner_product():
+    head = Project(16, 4, spectral=False)
+    x, label = torch.randn(3, 16), torch.tensor([3, 0, 1])
+    expected = head.linear(x)[:, 0] + (head.embed.weight[label] * x).sum(1) / 4
+    torch.testing.assert_close(head(x, label), expected)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_blocks_double_and_halve(classes):
+    x, label = torch.randn(2, 6, 4, 8), torch.tensor([0, 1]) if classes else None
+    assert UpBlock(6, 5, classes)(x, label).shape == (2, 5, 8, 16)
+    assert DownBlock(6, 5, spectral=False)(x).shape == (2, 5, 2, 4)
+    assert Decoder(7, 8, (4, 48, 64), classes)(torch.randn(2, 7), label).shape == (2, 4, 48, 64)
+
+
+def test_a_gradient_is_scaled_per_sample():
+    x, factor = torch.ones(3, 2, requires_grad=True), []
+    y = scale_gradient(x, factor)
+    assert torch.equal(y, x)
+    factor.append(torch.tensor([1.0, -2.0, 0.0]))
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, torch.tensor([[1.0, 1.0], [-2.0, -2.0], [0.0, 0.0]]))
