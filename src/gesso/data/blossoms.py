@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,9 @@ SPECIES: dict[str, tuple[str, ...]] = {
     "rose": ("red", "crimson", "pink", "coral", "apricot", "cream", "white", "lilac", "yellow"),
     "tulip": ("red", "yellow", "orange", "pink", "magenta", "violet", "white", "coral", "crimson"),
 }
-PETALS = {"daisy": (11, 21), "lily": (6, 6), "poppy": (4, 6), "primrose": (5, 5), "rose": (14, 22), "tulip": (6, 6)}
+PETALS = {"daisy": (11, 21), "lily": (6, 6), "poppy": (4, 6), "primrose": (5, 5), "rose": (16, 26), "tulip": (6, 6)}
 SCENES = ("plain", "plain", "glow", "bokeh")
+ROSE = (6, 6, 4, 4, 4, 2)  # petals of a rose, ring by ring from the outermost
 GOLDEN = math.pi * (3 - math.sqrt(5))
 
 
@@ -130,6 +132,8 @@ def _choose(rng: np.random.Generator) -> dict[str, Any]:
     stem = species == "tulip" or bool(rng.random() < 0.5)
     radius = float(rng.uniform(0.24, 0.41)) * (0.86 if stem else 1.0)
     petals = int(rng.integers(PETALS[species][0], PETALS[species][1] + 1))
+    if species == "rose":  # it has whole rings of them
+        petals = next(total for total in accumulate(ROSE) if total >= petals)
     size = "small" if radius < 0.27 else "large" if radius > 0.34 else "medium-sized"
     second = _pick(rng, others) if two_tone else ""
     factors = {
@@ -297,9 +301,11 @@ def _rose(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
     view = canvas.view(f["x"], f["y"], 1.25 * f["radius"], 0.5 + 0.5 * f["tilt"], f["lean"])
     left, turn, layer = f["petals"], f["turn"], 0
     radius = f["radius"] * 0.94
+    rings = 1 + sum(left > sum(ROSE[: i + 1]) for i in range(len(ROSE)))
+    shrink = 0.20 ** (1 / rings)  # however many rings there are, the heart is a fifth of the flower
     dark = 0.80 + 0.12 * max(f["lightness"] - 0.6, 0)
-    while left > 0 and radius > 0.07 * f["radius"]:
-        n = (6, 6, 4, 4, 4, 2, 2, 2)[min(layer, 7)]
+    while left > 0 and layer < len(ROSE):
+        n = ROSE[layer]
         deep = min(0.15 + 0.15 * layer, 1)
         mixed = inner * deep + outer * (1 - deep)
         shape = Petal((0.60, 0.60, 0.86, 0.86, 0.86, 1.0, 1.0, 1.0)[min(layer, 7)], 0.80, 0.26)
@@ -311,7 +317,7 @@ def _rose(canvas: Canvas, f: dict[str, Any], rng: np.random.Generator) -> None:
         left -= n
         layer += 1
         turn += GOLDEN
-        radius *= 0.80
+        radius *= shrink
     canvas.button(view, radius * 0.75, inner * 0.80, inner * 0.95, 0.0)
 
 

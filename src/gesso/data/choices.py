@@ -7,7 +7,9 @@ from pydantic import field_validator
 
 from gesso.options import Field, Options
 
-__all__ = ["ImportOptions", "pair_of"]
+__all__ = ["BUILT_IN", "ImportOptions", "pair_of"]
+
+BUILT_IN = "blossoms"  # the source that is no place
 
 
 class ImportOptions(Options):

@@ -68,6 +68,8 @@ def open_container(path: Path) -> Container:
 
 def printable(name: str) -> str:
     """A file's name as text that can be shown and stored: undecodable bytes and control characters escaped."""
+    if name.isprintable():
+        return name
     text = name.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

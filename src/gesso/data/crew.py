@@ -36,9 +36,10 @@ def prepare_all(entries: Iterable[Entry], recipe: Recipe, workers: int) -> Itera
     entries = iter(entries)
     first = list(islice(entries, FEW))
     if workers <= 1 or len(first) < FEW:
-        with guarded():
-            for entry in chain(first, entries):
-                yield prepare(entry, recipe)
+        for entry in chain(first, entries):
+            with guarded():  # not around the yield: what the caller does with its own warnings is its own affair
+                outcome = prepare(entry, recipe)
+            yield outcome
         return
     with Crew(recipe, workers) as crew:
         yield from crew.run(chain(first, entries))

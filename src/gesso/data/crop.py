@@ -131,7 +131,7 @@ def _resize(image: Image.Image, width: int, height: int, box: Box, notes: list[s
         notes.append("enlarged")
         if width % across == 0 and height % down == 0 and _is_pixel_art(image):
             return image.resize((width, height), Image.Resampling.NEAREST, box)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=2.0)
 
 
 def _is_pixel_art(image: Image.Image) -> bool:

@@ -5,10 +5,12 @@ hash alone would call many flat icons equal, and knows no colour: a hand in anot
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image
+
+from gesso.data.pack import chunks
 
 __all__ = ["find_duplicates", "perceptual_hash"]
 
@@ -61,14 +63,15 @@ def find_duplicates(images: np.ndarray, hashes: np.ndarray, digests: np.ndarray)
         if (j := first.setdefault(digest, i)) != i:
             pairs[i] = (j, 0.0)
     alone = np.array([i for i in range(len(digests)) if i not in pairs], np.int64)
-    thumbs = _Thumbs(images)
+    thumbs = lru_cache(maxsize=4096)(partial(_thumb, images))
+    means = np.concatenate([part.mean(axis=(1, 2, 3), dtype=np.float32) for part in chunks(images)])
     seen: set[tuple[int, int]] = set()
-    for one, two in _candidates(hashes, alone, thumbs):
+    for one, two in _candidates(hashes, alone, means):
         for a, b in zip(one.tolist(), two.tolist(), strict=True):
             if (a, b) in seen:
                 continue
             seen.add((a, b))
-            apart = _apart(thumbs[a], thumbs[b])
+            apart = _apart(thumbs(a), thumbs(b))
             if apart is not None and (b not in pairs or a < pairs[b][0]):
                 pairs[b] = (a, round(apart, 3))
     return [(a, b, apart) for b, (a, apart) in sorted(pairs.items())]
@@ -88,19 +91,18 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float | None:
     return mean if near else None
 
 
-def _candidates(hashes: np.ndarray, alone: np.ndarray, thumbs: "_Thumbs") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(hashes: np.ndarray, alone: np.ndarray, means: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Arrays of earlier and later pictures whose hashes are near and whose mean brightness is."""
     for band in range(BANDS):
         keys = (hashes[alone] >> np.uint64(16 * band)) & np.uint64(0xFFFF)
         order = np.argsort(keys, kind="stable")
         for group in np.split(alone[order], np.flatnonzero(np.diff(keys[order])) + 1):
             if len(group) > 1:
-                yield from _near(group, hashes, thumbs)
+                yield from _near(group, hashes, means[group])
 
 
-def _near(group: np.ndarray, hashes: np.ndarray, thumbs: "_Thumbs") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _near(group: np.ndarray, hashes: np.ndarray, means: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs within a bucket: sorted by mean brightness, each is compared with those just above it."""
-    means = np.array([thumbs.mean(i) for i in group.tolist()])
     order = np.argsort(means, kind="stable")
     group, means = group[order], means[order]
     ends = np.searchsorted(means, means + MEAN_BRIGHTNESS, side="right")
@@ -113,23 +115,8 @@ def _near(group: np.ndarray, hashes: np.ndarray, thumbs: "_Thumbs") -> Iterator[
                 yield np.minimum(near, group[i]), np.maximum(near, group[i])
 
 
-class _Thumbs:
-    """Thumbnails `THUMB THUMB 4` float32 of pictures, made when asked for; some are remembered, all means are."""
-
-    def __init__(self, images: np.ndarray):
-        self.images = images
-        self._means: dict[int, float] = {}
-        self._get = lru_cache(maxsize=4096)(self._make)
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        return self._get(i)
-
-    def mean(self, i: int) -> float:
-        if i not in self._means:
-            self._means[i] = float(self._get(i).mean())
-        return self._means[i]
-
-    def _make(self, i: int) -> np.ndarray:
-        height, width = self.images.shape[1:3]
-        image = Image.frombytes("RGBa", (width, height), self.images[i].tobytes())
-        return np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX), np.float32)
+def _thumb(images: np.ndarray, i: int) -> np.ndarray:
+    """The thumbnail of one picture, `THUMB THUMB 4` float32."""
+    height, width = images.shape[1:3]
+    image = Image.frombytes("RGBa", (width, height), images[i].tobytes())
+    return np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX), np.float32)

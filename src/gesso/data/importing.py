@@ -3,10 +3,7 @@
 import json
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,39 +13,25 @@ from PIL import Image, ImageColor
 
 import gesso.files as files
 from gesso.contract.task import Event, Message, Preview, Progress, Result
-from gesso.data.choices import ImportOptions, pair_of
+from gesso.data.choices import BUILT_IN, ImportOptions, pair_of
 from gesso.data.crew import prepare_all
 from gesso.data.decode import peek_size
 from gesso.data.duplicates import find_duplicates
 from gesso.data.layouts import Source, open_source
-from gesso.data.pack import FORMAT, VERSION, check_name, make_name, pack_names
+from gesso.data.pack import check_name, make_name, pack_names
+from gesso.data.report import Tally, describe, messages, nothing_accepted, sentence, shape_of
 from gesso.data.sheet import contact_sheet
 from gesso.data.worker import Entry, Outcome, Recipe
-from gesso.data.write import PackWriter, Written
+from gesso.data.write import PackWriter
 from gesso.errors import GessoError
 
 __all__ = ["import_pictures"]
 
-BUILT_IN = "blossoms"
 DEFAULT_SIZE = 64
 LOOKED_AT = 64  # pictures whose headers decide on --size auto
 MOST_AUTO = 256
 PAUSE = 0.1  # seconds between reports of progress
 WHITE = (255, 255, 255)
-
-
-@dataclass
-class _Tally:
-    """What happened on the way."""
-
-    accepted: int = 0
-    converted: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    marked: int = 0
-    used_marked: int = 0
-    blank: int = 0
-    hashes: list[int] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
 
 
 def import_pictures(options: ImportOptions, home: Path) -> Iterator[Event]:
@@ -68,28 +51,28 @@ def import_pictures(options: ImportOptions, home: Path) -> Iterator[Event]:
         recipe = Recipe(
             width, height, options.crop, pair_of(options.tile) if options.tile else None, options.use_marked
         )
-        tally = _Tally()
+        tally = Tally()
         yield Message(
             f"Reading {source.total:,} pictures from {options.source} ({source.kind}) at {width}x{height} pixels."
         )
-        with files.new_folder(final, replace=options.replace) as folder:
+        with files.new_folder(final, replace=options.replace, needed=source.total * width * height * 4) as folder:
             writer = PackWriter(folder, height, width)
             try:
                 yield from _stream(entries, source, recipe, options, background or WHITE, writer, folder, tally)
                 if not writer.count:
-                    raise _nothing(options, source, tally)
+                    raise nothing_accepted(options, source, tally)
                 pairs, keep = _duplicates(writer, tally, options, folder)
                 written = writer.finish(writer.choose(options.channels, keep), keep)
             finally:
                 writer.close()
             Image.fromarray(contact_sheet(np.load(folder / "images.npy", mmap_mode="r"))).save(folder / "sheet.png")
-            meta = _meta(name, options, source, tally, written, (width, height), pairs)
+            meta = describe(name, options, source, tally, written, (width, height), pairs)
             files.write_json(folder / "pack.json", meta)
     finally:
         source.close()
-    yield from _messages(source, tally, meta, final)
+    yield from messages(source, tally, meta, final)
     yield Preview(final / "sheet.png", name)
-    yield Result(_summary(meta), (final, final / "sheet.png"), {**meta["summary"], "name": name, **_shape(meta)})
+    yield Result(sentence(meta), (final, final / "sheet.png"), {**meta["summary"], "name": name, **shape_of(meta)})
 
 
 def _free_name(options: ImportOptions, home: Path) -> str:
@@ -182,7 +165,7 @@ def _stream(
     background: tuple[int, int, int],
     writer: PackWriter,
     folder: Path,
-    tally: _Tally,
+    tally: Tally,
 ) -> Iterator[Event]:
     """Prepare every entry and write it, or the reason why not, to disk."""
     started = shown = time.monotonic()
@@ -215,7 +198,7 @@ def _keep(
     background: tuple[int, int, int],
     plain: bool,
     writer: PackWriter,
-    tally: _Tally,
+    tally: Tally,
 ) -> None:
     """Write the pictures of one entry, with the rights that the person gave where it has none of its own."""
     for ready in outcome.ready:
@@ -233,7 +216,7 @@ def _keep(
         tally.digests.append(ready.digest)
 
 
-def _refuse(file: Any, tally: _Tally, name: str, reason: str, kind: str) -> None:
+def _refuse(file: Any, tally: Tally, name: str, reason: str, kind: str) -> None:
     file.write(json.dumps({"source": name, "kind": kind, "reason": reason}) + "\n")
     if kind == "marked":
         tally.marked += 1
@@ -242,7 +225,7 @@ def _refuse(file: Any, tally: _Tally, name: str, reason: str, kind: str) -> None
 
 
 def _duplicates(
-    writer: PackWriter, tally: _Tally, options: ImportOptions, folder: Path
+    writer: PackWriter, tally: Tally, options: ImportOptions, folder: Path
 ) -> tuple[list[tuple[int, int, float]], np.ndarray | None]:
     """Find near-duplicates, write the list of them, and say which pictures to keep (`n` bool, None for all)."""
     images = writer.flush()
@@ -267,125 +250,6 @@ def _duplicates(
             reason = f"It is nearly the same as {sources[a]}."
             file.write(json.dumps({"source": sources[b], "kind": "duplicate", "reason": reason}) + "\n")
     return pairs, keep
-
-
-def _nothing(options: ImportOptions, source: Source, tally: _Tally) -> GessoError:
-    """Why no picture was accepted."""
-    where = f"No picture in {options.source} could be used"
-    if tally.marked and not tally.rejected:
-        return GessoError(
-            f"{where}: all {tally.marked:,} are marked as not for training.", "Ask their makers for consent."
-        )
-    if tally.rejected:
-        reason, count = tally.rejected.most_common(1)[0]
-        return GessoError(
-            f"{where}: {count:,} of {sum(tally.rejected.values()):,} files: {reason}", "Put pictures there."
-        )
-    return GessoError(f"{where}: there are no files in it.", "Put pictures there, as PNG or JPEG.")
-
-
-def _meta(
-    name: str,
-    options: ImportOptions,
-    source: Source,
-    tally: _Tally,
-    written: Written,
-    size: tuple[int, int],
-    pairs: list[tuple[int, int, float]],
-) -> dict[str, Any]:
-    """What pack.json says."""
-    from gesso.data import duplicates
-
-    summary = {
-        "accepted": written.count,
-        "converted": dict(tally.converted.most_common()),
-        "rejected": sum(tally.rejected.values()),
-        "reasons": dict(tally.rejected.most_common(50)),
-        "marked": tally.marked,
-        "marked_but_used": tally.used_marked,
-        "blank_tiles": tally.blank,
-        "duplicates": len(pairs),
-        "duplicates_dropped": tally.accepted - written.count,
-    }
-    chosen = options.model_dump(
-        exclude={"workers", "replace"} | (set() if options.source == BUILT_IN else {"count", "seed"})
-    )
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "count": written.count,
-        "height": size[1],
-        "width": size[0],
-        "channels": written.channels,
-        "alpha": "premultiplied" if written.channels == 4 else None,
-        "labels": list(written.labels),
-        "fingerprint": written.fingerprint,
-        "source": source.kind,
-        "options": {**chosen, "source": Path(options.source).name or options.source},
-        "summary": summary,
-        "duplicates": {
-            "bits": duplicates.MOST_BITS,
-            "mean_apart": duplicates.MEAN_APART,
-            "most_apart": duplicates.MOST_APART,
-        },
-    }
-
-
-def _shape(meta: dict[str, Any]) -> dict[str, Any]:
-    return {key: meta[key] for key in ("count", "height", "width", "channels", "fingerprint")} | {
-        "labels": len(meta["labels"])
-    }
-
-
-def _messages(source: Source, tally: _Tally, meta: dict[str, Any], final: Path) -> Iterator[Message]:
-    """What the person should know, a sentence each."""
-    for note in source.notes:
-        yield Message(note)
-    if tally.converted:
-        yield Message("Converted: " + _listed(tally.converted) + ".")
-    if tally.blank:
-        yield Message(f"{tally.blank:,} tiles were left out because there is nothing on them.")
-    if tally.rejected:
-        report = final / "rejected.jsonl"
-        yield Message(
-            f"{sum(tally.rejected.values()):,} files were left out (see {report}): {_listed(tally.rejected)}.",
-            "warning",
-        )
-    if tally.marked:
-        yield Message(
-            f"{tally.marked:,} pictures were left out because their makers say that no model may learn from them.",
-            "warning",
-        )
-    if tally.used_marked:
-        yield Message(
-            f"{tally.used_marked:,} pictures were taken although they are marked as not for training.", "warning"
-        )
-    summary = meta["summary"]
-    if summary["duplicates_dropped"]:
-        yield Message(f"{summary['duplicates_dropped']:,} near-duplicates were left out.")
-    elif summary["duplicates"]:
-        yield Message(
-            f"{summary['duplicates']:,} pictures are nearly the same as another; --drop-duplicates leaves them out."
-        )
-    if len(meta["labels"]) > max(20, meta["count"] // 2):
-        yield Message(
-            f"There are {len(meta['labels']):,} labels for {meta['count']:,} pictures: few learn from so many.",
-            "warning",
-        )
-
-
-def _listed(counts: Counter[str]) -> str:
-    shown = [f"{count:,} × {what.rstrip('.')}" for what, count in counts.most_common(5)]
-    return "; ".join(shown) + (f"; and {len(counts) - 5} other kinds" if len(counts) > 5 else "")
-
-
-def _summary(meta: dict[str, Any]) -> str:
-    colours = {1: "grey", 3: "RGB", 4: "RGB with transparency"}[meta["channels"]]
-    labels = f", {len(meta['labels'])} labels" if meta["labels"] else ""
-    size = f"{meta['width']}x{meta['height']} pixels"
-    return f"The data set '{meta['name']}' has {meta['count']:,} pictures of {size}, {colours}{labels}."
 
 
 def _cores() -> int:
