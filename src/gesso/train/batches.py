@@ -67,7 +67,7 @@ class Batches:
 
 def to_float(images: np.ndarray, facts: Facts) -> Float[Tensor, "n c h w"]:
     """Bytes n h w c of a pack to floats in [-1, 1], averaged down to the size in `facts` where that is smaller."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
     if x.shape[2:] != (facts.height, facts.width):
         x = F.interpolate(x, (facts.height, facts.width), mode="area")
     return x
