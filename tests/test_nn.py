@@ -14,7 +14,7 @@ def test_levels():
 
 
 def test_channels():
-    assert [channels_at(32, level) for level in range(6)] == [16, 32, 64, 96, 128, 128]
+    assert [channels_at(32, level) for level in range(6)] == [32, 32, 64, 128, 128, 128]
 
 
 def test_spectral_norm_is_one():
