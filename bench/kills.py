@@ -44,11 +44,11 @@ def digest(run: Run) -> str:
 
 
 def latest_moment(start: float, work: float, kills: int) -> float:
-    """Seconds after its start within which a process is killed, so that `kills` lives do about all of the work.
+    """Seconds after its start within which a process is killed, so that `kills` lives do a part of the work.
 
-    A life drawn evenly from 0 to start + s works for s²/2(start + s) seconds on the mean; kills · that = 0.8 · work.
+    A life drawn evenly from 0 to start + s works for s²/2(start + s) seconds on the mean; kills · that = 0.25 · work.
     """
-    a = 0.8 * work / kills
+    a = 0.25 * work / kills
     return start + a + (a * a + 2 * a * start) ** 0.5
 
 

@@ -517,3 +517,14 @@ def test_the_store_needs_no_torch_to_list_runs(run, tmp_path):
     code = "import sys; from gesso.store import *; print(len(list_runs(sys.argv[1])), 'torch' in sys.modules)"
     out = subprocess.run([*PYTHON, code, str(tmp_path)], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["1", "False"]
+
+
+def test_a_model_that_is_kept_already_leaves_no_second_name(tmp_path):
+    """A save killed between keeping the old model and writing the new one, then another save."""
+    run = Run.create(tmp_path, "set", "gan", {})
+    tensors = {"parts.x": torch.arange(4.0)}
+    run.save_state(1, tensors, {}, tensors, {})
+    run._keep_model()  # as far as the killed save came
+    run.save_state(2, tensors, {}, tensors, {})
+    assert not list(run.root.rglob(".gesso*"))
+    assert run.load_model()[1]["step"] == 2

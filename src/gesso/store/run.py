@@ -239,7 +239,9 @@ class Run:
             spare.replace(self._model_before)
             fsync_folder(spare.parent)
         except OSError:  # a disk without hard links keeps no earlier model
-            spare.unlink(missing_ok=True)
+            pass
+        # A rename between two names of one file does nothing: after a kill the model may be the one kept already.
+        spare.unlink(missing_ok=True)
 
     def _latest(self, notes: list[str]) -> int | None:
         """The step that latest.json names; None before the first save, and, with a note, when it is damaged."""
