@@ -41,7 +41,7 @@ def test_train_says_why_and_leaves_a_model_card(tmp_path):
     card = (result.paths[0] / "README.md").read_text()
     assert "60 pictures" in card
     assert "gesso sample 1" in card
-    assert (result.paths[0] / "samples").glob("*.png")
+    assert list((result.paths[0] / "samples").glob("*.png"))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def test_a_run_ends_and_says_what_happened(tmp_path, fabric, facts):
     last = [event for event in events if isinstance(event, Progress)][-1]
     assert (last.done, last.total, last.left) == (80, 80, 0)
     assert {"critic", "generator", "pictures/s"} <= set(last.facts)
-    assert [event.path.exists() for event in events if isinstance(event, Preview)]
+    shown = [event.path for event in events if isinstance(event, Preview)]
+    assert shown
+    assert all(path.exists() for path in shown)
     log = folder.read_log()
     assert [entry["step"] for entry in log] == [2, 4, 6, 8, 10]
     assert all(math.isfinite(entry["critic"]) for entry in log)
