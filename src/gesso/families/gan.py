@@ -2,8 +2,8 @@
 
 Two generators (DCGAN's and a small residual one), two critics with three kinds of norm, five games, and
 gradient penalties at every step or lazily.
-The default was measured to be the quickest start on a CPU (docs/benchmarks.md): a batch-normalised residual
-generator against a spectrally normalised critic, in a relativistic game, both learning from one backward pass.
+The default is meant for a quick start on a CPU: a batch-normalised residual generator against a spectrally
+normalised critic, in a relativistic game, both learning from one backward pass.
 """
 
 from collections.abc import Iterator, Sequence
