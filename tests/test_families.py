@@ -9,6 +9,7 @@ import torch
 from gesso import tasks
 from gesso.contract.family import Clock, Condition, Encoder, Facts
 from gesso.train import Batches, Engine, Learner, seeded
+from gesso.train.learner import cut
 from tests.conftest import paint
 
 SMALL = {"gan": {"width": 8, "critic_width": 8, "latent": 16}, "vae": {"width": 8, "latent": 8}}
@@ -124,19 +125,24 @@ def test_averages_carry_buffers(name, fabric, facts, view):
         )
 
 
-def test_accumulation_sees_the_whole_batch(fabric, facts, view):
-    """Where no layer couples the pictures of a batch, pieces add up to the whole."""
-    config = {"norm": "none", "loss": "non-saturating", "critic_width": 8, "shared": False}
-    batches = Batches(view, facts, seed=0, batch=8)
-    learner = build("gan", "", fabric, facts, **config)
-    from gesso.train.learner import cut
-
-    batch = batches.at(0, torch.device("cpu"))
-    pieces = cut(batch, 3)
-    assert sum(len(piece.image) for piece in pieces) == 8
-    assert torch.equal(torch.cat([piece.image for piece in pieces]), batch.image)
-    learner.accumulate = 3
-    assert learner.step(batch, Clock(0, 0, 100), 0).keys() == {"critic", "generator"}
+def test_pieces_of_a_batch_add_up_to_its_gradient(fabric, facts, view):
+    """Uneven pieces too: 8 pictures in 3 parts weigh 2, 3 and 3."""
+    batch = Batches(view, facts, seed=0, batch=8).at(0, torch.device("cpu"))
+    found = []
+    for pieces in (1, 3):
+        learner = build("gan", "", fabric, facts, norm="none", critic_width=8)
+        learner.accumulate = pieces
+        critic = learner.family.parts["critic"]
+        learner.family.losses = lambda turn, share, clock, rng, critic=critic: {
+            "loss": critic(share.image, share.label).square().mean()
+        }
+        turn = next(turn for turn in learner.family.turns(Clock(0, 0, 100)) if "critic" in turn.parts)
+        learner._apply = lambda part: None
+        logs = learner._turn(turn, 0, batch, Clock(0, 0, 100), 0)
+        found.append([logs["loss"], *(p.grad for p in critic.parameters())])
+    assert len(cut(batch, 3)) == 3
+    for whole, summed in zip(*found, strict=True):
+        torch.testing.assert_close(summed, whole, rtol=1e-4, atol=1e-7)
 
 
 def test_an_encoder_finds_latents(fabric, facts, view):

@@ -28,9 +28,9 @@ def levels(height: int, width: int, smallest: int = 4) -> int:
     return count
 
 
-def channels_at(base: int, level: int) -> int:
-    """Channels of a network of width `base`, `level` halvings away from the full size: 1, 2, 4, 4, … times."""
-    return base * min(2 ** max(level - 1, 0), 4)
+def channels_at(base: int, level: int, most: int = 4) -> int:
+    """Channels of a network of width `base`, `level` halvings away from the full size: 1, 2, 4, … `most` times."""
+    return base * min(2 ** max(level - 1, 0), most)
 
 
 def normalised(layer: nn.Module, spectral: bool) -> nn.Module:

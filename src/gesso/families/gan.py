@@ -8,7 +8,7 @@ normalised critic, in a relativistic game, both learning from one backward pass.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,7 @@ class GANConfig(Learning):
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "GANConfig":
         if self.norm == "batch" and self.critic == "residual":
             raise ValueError("the residual critic has no batch norm; choose norm=spectral or critic=strided")
         if self.norm == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
@@ -119,7 +119,7 @@ class DCGANGenerator(nn.Module):
     def __init__(self, config: GANConfig, facts: Facts, classes: int):
         super().__init__()
         n = levels(facts.height, facts.width)
-        widths = [config.width * 2 ** min(level - 1, 3) for level in range(n, 0, -1)]
+        widths = [channels_at(config.width, level, most=8) for level in range(n, 0, -1)]
         self.embed = nn.Embedding(classes, config.latent) if classes else None
         first = nn.ConvTranspose2d(config.latent, widths[0], (facts.height >> n, facts.width >> n), bias=False)
         layers: list[nn.Module] = [first, nn.BatchNorm2d(widths[0]), nn.ReLU()]
@@ -142,7 +142,7 @@ class StridedCritic(nn.Module):
         super().__init__()
         n = levels(facts.height, facts.width)
         spectral, batch = config.norm == "spectral", config.norm == "batch"
-        widths = [config.critic_width * 2 ** min(level, 3) for level in range(n)]
+        widths = [channels_at(config.critic_width, level, most=8) for level in range(1, n + 1)]
         layers: list[nn.Module] = [
             normalised(nn.Conv2d(facts.channels, widths[0], 4, 2, 1, bias=False), spectral),
             nn.LeakyReLU(0.2),
