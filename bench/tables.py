@@ -6,7 +6,7 @@ python -m bench.tables
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bench.data import OUT
 
@@ -57,21 +57,36 @@ def time_to_reach(rows: list[dict], recipe: str, target: float) -> float:
     return float("inf")
 
 
+def comparisons(rows: list[dict]) -> Iterator[str]:
+    """How soon the default recipe stands where each peer stands halfway, and how both end."""
+    most = nearest_mark(max(row["cpu_s"] for row in rows if row["recipe"] == "default"), rows)
+    half = nearest_mark(most / 2, rows)
+
+    def median(recipe: str, mark: int | None = None) -> float | None:
+        found = [r["fd"] for r in rows if r["recipe"] == recipe and mark in (None, nearest_mark(r["cpu_s"], rows))]
+        return statistics.median(found) if found else None
+
+    short = [recipe for recipe in dict.fromkeys(row["recipe"] for row in rows) if recipe.startswith("default:")]
+    for peer in dict.fromkeys(row["recipe"] for row in rows if not row["recipe"].startswith("default")):
+        target = median(peer, half)
+        if target is None:
+            continue
+        took = time_to_reach(rows, "default", target)
+        ratio = f"1/{half / took:.1f}"
+        yield f"- {peer} is at {target:.3g} after {half} s; default, in its long run, after {took:.0f} s: {ratio}"
+        for recipe in short:
+            yield f"  - in a run of {recipe.partition(':')[2]} s, default ends at {median(recipe):.3g}"
+        if (end := median(peer, most)) is not None:
+            yield f"  - at {most} s: {peer} {end:.3g}, default {median('default', most):.3g}"
+
+
 def main() -> None:
     for path in sorted((OUT / "race").glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         print(f"\n## {path.stem}: FD / recall / SWD, medians of seeds {sorted({r['seed'] for r in rows})}\n")
         print(median_table(rows))
-        most = max(row["cpu_s"] for row in rows if row["recipe"] == "default")
-        half = nearest_mark(most / 2, rows)
-        for peer in dict.fromkeys(row["recipe"] for row in rows if row["recipe"] != "default"):
-            found = [r["fd"] for r in rows if r["recipe"] == peer and nearest_mark(r["cpu_s"], rows) == half]
-            if found:
-                target = statistics.median(found)
-                took = time_to_reach(rows, "default", target)
-                print(
-                    f"\n- default reaches {peer}'s FD at {half} s ({target:.3g}) in {took:.0f} s: 1/{half / took:.1f}"
-                )
+        print()
+        print("\n".join(comparisons(rows)))
 
 
 if __name__ == "__main__":

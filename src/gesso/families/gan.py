@@ -41,13 +41,13 @@ class GANConfig(Learning):
         default=32, ge=4, le=512, description="Channels of the generator, the unit that every level multiplies."
     )
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
-    lr: float = Field(default=4e-4, gt=0, le=1, description="Learning rate of the generator.")
-    critic_lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the critic.")
+    lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
+    critic_lr: float = Field(default=1.6e-3, gt=0, le=1, description="Learning rate of the critic.")
     decay: float = Field(
-        default=0.4, ge=0, le=1, description="Share of the run, its last part, in which the rate falls."
+        default=0.2, ge=0, le=1, description="Share of the run, its last part, in which the rate falls."
     )
     beta1: float = Field(default=0.0, ge=0, lt=1, description="Adam's first memory.")
-    beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's second memory.")
+    beta2: float = Field(default=0.99, ge=0, lt=1, description="Adam's second memory.")
     r1: float = Field(default=0.0, ge=0, description="Weight gamma of the gradient penalty at real pictures.")
     r2: float = Field(default=0.0, ge=0, description="Weight gamma of the gradient penalty at made pictures.")
     gradient_penalty: float = Field(
@@ -184,10 +184,10 @@ class GAN(Family[GANConfig, GANKnobs]):
             "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4,
             "critic_lr": 2e-4,
         },
-        "sngan": {"loss": "hinge", "lr": 2e-4, "critic_lr": 4e-4},
+        "sngan": {"loss": "hinge", "lr": 2e-4, "critic_lr": 4e-4, "beta2": 0.9},
         "wgan-gp": {
             "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "lr": 2e-4,
-            "critic_lr": 2e-4,
+            "critic_lr": 2e-4, "beta2": 0.9,
         },
         "dcgan": {
             "backbone": "dcgan", "loss": "non-saturating", "norm": "batch", "latent": 100, "width": 64,
