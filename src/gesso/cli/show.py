@@ -188,4 +188,9 @@ def _left(event: "Progress") -> str:
 
 
 def _facts(event: "Progress") -> str:
-    return " · ".join(f"{name.replace('_', ' ')} {value:,.3g}" for name, value in event.facts.items())
+    return " · ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in event.facts.items())
+
+
+def _short(value: float) -> str:
+    """A figure for the eye: three digits, or all before the point where there are more."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
