@@ -2,9 +2,9 @@
 
     python -m bench.primer --weights primer.safetensors --cifar FOLDER
 
-FOLDER holds CIFAR-10 as it is offered, or `train` and `test` with a sub-folder a class. Ridge regression on the 2×2-pooled
-maps of the three deepest scales, 8,000 training and 2,000 test pictures drawn from a fixed seed; the ridge's weight is
-chosen on a fifth of the training pictures.
+FOLDER holds CIFAR-10 as it is offered, or `train` and `test` with a sub-folder a class. Ridge regression on the
+2×2-pooled maps of the three deepest scales, 8,000 training and 2,000 test pictures drawn from a fixed seed; the ridge's
+weight is chosen on a fifth of the training pictures.
 """
 
 import argparse
