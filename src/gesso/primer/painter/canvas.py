@@ -13,7 +13,7 @@ from gesso.primer.painter.dice import bell, between, likely, one_of
 from gesso.primer.painter.materials import colour_at, fractal
 from gesso.primer.painter.shapes import distance, local
 
-__all__ = ["Haze", "Light", "Pose", "cast_shadow", "finish", "lay_ground", "lay_landscape", "lay_thing", "sketch_thing"]
+__all__ = ["Haze", "Light", "Pose", "cast_shadow", "finish", "lay_ground", "lay_landscape", "lay_thing"]
 
 
 class Light(NamedTuple):
@@ -153,11 +153,12 @@ def lay_thing(
     pose: Pose,
     light: Light,
     haze: Haze,
+    pen: float,
     number: int,
 ) -> None:
-    """Paint one thing, part after part."""
+    """Lay one thing, part after part: painted, or where `pen`, the width of a line, is above zero, drawn."""
     size = canvas.shape[0]
-    pixel = 1.0 / (size * pose.size)
+    ink = materials[2]
     for k in range(len(parts)):
         part = parts[k]
         for side in range(1 + part.mirror):
@@ -168,25 +169,58 @@ def lay_thing(
                     px, py = (i + 0.5) / size, (j + 0.5) / size
                     u, v = _into(pose, part, px, py, turned)
                     d = distance(part, u, v)
-                    cover = min(max(0.5 - d / pixel, 0.0), 1.0)
+                    if pen > 0:
+                        cover = _drawn(part, pose, light, px, py, u, d, pen, size)
+                    else:
+                        cover = min(max(0.5 - d * size * pose.size, 0.0), 1.0)
                     if cover <= 0:
                         continue
-                    m = materials[part.material]
-                    r, g, b, relief = colour_at(m, 0.35 * u, 0.35 * v)
-                    bright, gleam = 1.0 + 0.5 * relief, 0.0
-                    rounded = part.bevel * min(part.rx, part.ry)
-                    if rounded > 0:
-                        facing = _facing(part, pose, light, px, py, turned, d, rounded)
-                        bright *= 0.4 + 0.75 * facing
-                        if m.shine > 0:
-                            gleam = m.shine * facing**18
-                    if -d < min(part.outline, 0.25 * min(part.rx, part.ry)):
-                        bright, gleam = bright * 0.25, 0.0
-                    r, g, b = r * bright + gleam, g * bright + gleam, b * bright + gleam
-                    r, g, b = r + haze.much * (haze.r - r), g + haze.much * (haze.g - g), b + haze.much * (haze.b - b)
+                    r, g, b = 0.3 * ink.r0, 0.3 * ink.g0, 0.3 * ink.b0
+                    if pen == 0:
+                        r, g, b = _painted(part, materials, pose, light, haze, px, py, turned, u, v, d)
                     _over(canvas, j, i, r, g, b, cover)
                     if cover > 0.5:
                         owner[j, i] = number
+
+
+@compiled
+def _painted(
+    part: Record,
+    materials: Records,
+    pose: Pose,
+    light: Light,
+    haze: Haze,
+    px: float,
+    py: float,
+    turned: float,
+    u: float,
+    v: float,
+    d: float,
+) -> tuple[float, float, float]:
+    """The colour of a point on a part: its material, as light and haze leave it."""
+    m = materials[part.material]
+    r, g, b, relief = colour_at(m, 0.35 * u, 0.35 * v)
+    bright, gleam = 1.0 + 0.5 * relief, 0.0
+    rounded = part.bevel * min(part.rx, part.ry)
+    if rounded > 0:
+        facing = _facing(part, pose, light, px, py, turned, d, rounded)
+        bright *= 0.4 + 0.75 * facing
+        if m.shine > 0:
+            gleam = m.shine * facing**18
+    if -d < min(part.outline, 0.25 * min(part.rx, part.ry)):
+        bright, gleam = bright * 0.25, 0.0
+    r, g, b = r * bright + gleam, g * bright + gleam, b * bright + gleam
+    return r + haze.much * (haze.r - r), g + haze.much * (haze.g - g), b + haze.much * (haze.b - b)
+
+
+@compiled
+def _drawn(
+    part: Record, pose: Pose, light: Light, px: float, py: float, u: float, d: float, pen: float, size: int
+) -> float:
+    """How much ink lies on a point: a line at the edge, and hatching where the part turns from the light."""
+    cover = min(max(0.5 - (abs(d) - pen / pose.size) * size * pose.size, 0.0), 1.0)
+    hatched = math.sin((px + 0.6 * py) * 22 / pose.size) > 1.1 - 0.9 * part.bevel * (0.5 + u * light.x)
+    return max(cover, 0.55) if d < 0 and hatched else cover
 
 
 @compiled
@@ -204,41 +238,7 @@ def _facing(
 
 
 @compiled
-def sketch_thing(
-    canvas: np.ndarray,
-    owner: np.ndarray,
-    parts: Records,
-    ink: Record,
-    pose: Pose,
-    light: Light,
-    line: float,
-    number: int,
-) -> None:
-    """Draw one thing with a pen: its outlines, and lines where it turns from the light."""
-    size = canvas.shape[0]
-    pixel = 1.0 / (size * pose.size)
-    for k in range(len(parts)):
-        part = parts[k]
-        for side in range(1 + part.mirror):
-            turned = pose.flip if side == 0 else -pose.flip
-            i0, i1, j0, j1 = _box(pose, part, turned, size, 0.0, 0.0)
-            for j in range(j0, j1):
-                for i in range(i0, i1):
-                    px, py = (i + 0.5) / size, (j + 0.5) / size
-                    u, v = _into(pose, part, px, py, turned)
-                    d = distance(part, u, v)
-                    cover = min(max(0.5 - (abs(d) - line / pose.size) / pixel, 0.0), 1.0)
-                    if d < 0 and math.sin((px + 0.6 * py) * 22 / pose.size) > 1.1 - 0.9 * part.bevel * (
-                        0.5 + u * light.x
-                    ):
-                        cover = max(cover, 0.55)
-                    if cover > 0:
-                        _over(canvas, j, i, 0.3 * ink.r0, 0.3 * ink.g0, 0.3 * ink.b0, cover)
-                        owner[j, i] = number
-
-
-@compiled
-def finish(canvas: np.ndarray, spare: np.ndarray, clear: bool, scene: int) -> None:
+def finish(canvas: np.ndarray, spare: np.ndarray, clear: bool) -> None:
     """What a lens, a film and a hand do to it: light, focus, grain."""
     size = canvas.shape[0]
     gain, lift = math.exp(0.18 * bell()), 0.05 * bell()

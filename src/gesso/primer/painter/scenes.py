@@ -21,7 +21,6 @@ from gesso.primer.painter.canvas import (
     lay_ground,
     lay_landscape,
     lay_thing,
-    sketch_thing,
 )
 from gesso.primer.painter.compiled import Records, compiled
 from gesso.primer.painter.dice import bell, between, likely, one_of, seed, unit
@@ -128,7 +127,7 @@ def _plan(scene: int, parts: Records, counts: np.ndarray, materials: Records) ->
             part = parts[k * PARTS]
             part.kind, part.x, part.y, part.c, part.s, part.rx, part.ry = GLYPH, 0.0, 0.0, 1.0, 0.0, 0.6, 0.85
             part.a, part.seed, part.material, part.mirror, part.fold = 0.0, one_of(1 << 20), 2, 0, 1
-            part.bevel, part.outline, part.opacity = 0.0, 0.0, 1.0
+            part.bevel, part.outline = 0.0, 0.0
         thick = between(0.08, 0.28)
         for k in range(THINGS):
             parts[k * PARTS].a = thick
@@ -244,7 +243,7 @@ def _view(
     clear = scene == ICON and likely(0.5)
     if clear:
         canvas[:] = 0
-    pen = between(0.006, 0.02)
+    pen = between(0.006, 0.02) if scene == DRAWING else 0.0
     row = min(int(horizon * size), size - 1)
     hr, hg, hb = canvas[row, size // 2, 0], canvas[row, size // 2, 1], canvas[row, size // 2, 2]
     for i in range(n):  # what stands low is near: it is large, and painted last
@@ -264,10 +263,7 @@ def _view(
         pose = Pose(x, y, p.size * zoom, math.cos(turn), math.sin(turn), p.flip, math.exp(0.12 * bell()))
         first = p.thing * PARTS
         its = parts[first : first + counts[p.thing]]
-        if scene == DRAWING:
-            sketch_thing(canvas, owner, its, materials[2], pose, light, pen, i + 1)
-            continue
-        if p.shadow > 0 and not plain[SHADING]:
+        if p.shadow > 0 and pen == 0 and not plain[SHADING]:
             cast_shadow(canvas, parts[first], pose, light, p.shadow)
-        lay_thing(canvas, owner, its, materials, pose, light, Haze(p.haze, hr, hg, hb), i + 1)
-    finish(canvas, spare, clear, scene)
+        lay_thing(canvas, owner, its, materials, pose, light, Haze(p.haze, hr, hg, hb), pen, i + 1)
+    finish(canvas, spare, clear)

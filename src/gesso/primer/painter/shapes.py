@@ -29,7 +29,6 @@ PART = np.dtype(
         ("material", np.int32),
         ("bevel", np.float32),  # how far from its edge a surface is round; 0 is flat
         ("outline", np.float32),  # width of the line around it
-        ("opacity", np.float32),
     ]
 )  # fmt: skip
 

@@ -100,7 +100,7 @@ def invent_thing(parts: Records, first: int, most: int, materials: int, palette:
     even = likely(0.7)  # the same on both sides, as most living and made things are
     for i in range(count):
         part = parts[first + i]
-        part.mirror, part.fold, part.gap, part.opacity = 0, 1, 0.0, 1.0
+        part.mirror, part.fold, part.gap = 0, 1, 0.0
         part.bevel = 0.0 if flat else between(0.3, 1.0)
         part.outline = line
         part.material = body if likely(0.5) else accent if likely(0.7) else one_of(materials)
