@@ -1,6 +1,6 @@
 """The network of the primer: residual blocks that halve, from half of a picture's size on, with maps at every scale.
 
-It is small and strides early, so that a critic that stands on it costs little more than one that doesn't.
+It is small and strides early: what stands on it is to cost little.
 """
 
 from itertools import pairwise
