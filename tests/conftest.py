@@ -5,12 +5,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share two cores with each
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from gesso.contract.family import Facts
 from gesso.train import Engine, launch
 from gesso.train.plan import View
 
 torch.set_num_threads(1)
+settings.register_profile("gesso", derandomize=True, deadline=None)  # the same examples every time, on any machine
+settings.load_profile("gesso")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import posixpath
 import stat
 import struct
 import sys
@@ -22,7 +23,7 @@ from gesso.data.arrays import read_idx, safe_unpickle
 from gesso.data.containers import open_container, printable
 from gesso.data.layouts import open_source
 from gesso.data.pack import check_name, make_name
-from gesso.data.tables import read_dataset_json
+from gesso.data.tables import METADATA, read_dataset_json
 from gesso.data.write import natural
 from gesso.errors import GessoError
 
@@ -146,7 +147,7 @@ def test_dataset_json(packed):
     assert labels(path) == {"00000/a.png": "6", "00000/b.png": "1", "c.png": "0"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_dataset_json_of_any_form(value):
     for content in (value, {"labels": value}):
@@ -280,12 +281,14 @@ def test_locked_damaged_and_nested(tmp_path):
         entries(tmp_path / "z.zip")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=6, unique=True))
 def test_names_in_archives_may_be_anything(tmp_path, names):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name in names:
+            if posixpath.basename(name).lower() in (*METADATA, "dataset.json"):
+                continue  # these are read as tables, and a table of "x" is refused as a whole
             try:
                 archive.writestr(name, b"x")
             except (UnicodeEncodeError, ValueError, IndexError):

@@ -55,7 +55,7 @@ def test_bytes_and_text_come_back_and_leave_nothing_else(tmp_path):
     assert names(tmp_path / "deep" / "er") == ["a.bin", "b.txt"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=PLAIN)
 def test_json_comes_back_equal(tmp_path, value):
     files.write_json(tmp_path / "v.json", value)

@@ -44,7 +44,7 @@ recipes = st.builds(
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(recipe=recipes)
 def test_any_recipe_comes_back(suffix, recipe, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / f"one.{suffix}"
@@ -171,7 +171,7 @@ def test_a_recipe_of_a_newer_gesso_is_read(tmp_path):
     assert read_recipe(path) == RECIPE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=200) | st.recursive(st.none() | st.text(max_size=5), st.lists).map(json.dumps))
 def test_any_text_is_a_recipe_or_a_sentence(text, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "hostile.png"
@@ -183,7 +183,7 @@ def test_any_text_is_a_recipe_or_a_sentence(text, tmp_path_factory):
         read_recipe(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=300), suffix=st.sampled_from(["png", "jpg", "webp", "avif"]), at=st.integers(0, 400))
 def test_any_bytes_are_a_picture_or_a_sentence(data, suffix, at, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / f"bytes.{suffix}"
