@@ -1,6 +1,6 @@
 """SIGKILL at random moments of `gesso train`, again and again, against an undisturbed run of the same seed.
 
-    python -m bench.kills [--kills 50] [--images 24k]
+    python -m bench.kills [--kills 50] [--images 640k]
 
 The trainer is the real command, started anew after every kill with --resume, and killed at a random moment of its
 life: while it starts, learns, saves or draws. At the end the tensors of both runs' last states and models are
@@ -55,7 +55,7 @@ def latest_moment(start: float, work: float, kills: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--images", default="24k")
+    parser.add_argument("--images", default="640k")
     parser.add_argument("--break-it", action="store_true")
     options = parser.parse_args()
     home, rng = OUT / "kills", random.Random(0)
