@@ -1,10 +1,11 @@
 """How well the primer sees: a linear probe of its frozen features, beside the same network untrained and raw pixels.
 
-    python -m bench.primer --weights primer.safetensors --cifar FOLDER
+    python -m bench.primer [--weights primer.safetensors ...] [--cifar FOLDER]
 
-FOLDER holds CIFAR-10 as it is offered, or `train` and `test` with a sub-folder a class. Ridge regression on the
-2×2-pooled maps of the three deepest scales, 8,000 training and 2,000 test pictures drawn from a fixed seed; the ridge's
-weight is chosen on a fifth of the training pictures.
+FOLDER holds CIFAR-10 as it is offered, or `train` and `test` with a sub-folder a class: 8,000 training and 2,000 test
+pictures at 32 pixels, drawn from a fixed seed. Emoji and sprites, where they are there, are probed for their groups at
+64 pixels, four fifths of them against the rest. Ridge regression on 2×2-pooled maps; its weight is chosen on a fifth of
+the training pictures. Untrained is the mean of three draws of the network's first weights.
 """
 
 import argparse
@@ -14,72 +15,95 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 import gesso
-from bench.data import OUT
+from bench.data import ARCHIVES, OUT, SHARED
 from gesso.data import open_pack
-from gesso.primer.network import Primer, as_rgba
+from gesso.primer.frozen import WEIGHTS, Frozen, load
+from gesso.primer.network import Primer, folded
 
 RIDGES = (30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
+Split = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def pictures(folder: Path, split: str, count: int) -> tuple[Tensor, Tensor]:
-    """n 3 32 32 in [-1, 1] and their classes, drawn from a fixed seed."""
-    home, name = OUT / "home", f"{folder.name}-{split}"
+def pictures(source: Path, name: str, size: int, column: str, **more: str) -> tuple[Tensor, Tensor]:
+    """n c s s in [-1, 1], in an order drawn from a fixed seed, and their classes."""
+    home = OUT / "home"
     if not (home / "datasets" / name).exists():
-        source = folder / split if (folder / split).is_dir() else folder
-        gesso.run("import", home=home, source=str(source), name=name, size="32", channels="rgb", split=split)
+        gesso.run("import", home=home, source=str(source), name=name, size=str(size), **more)
     pack = open_pack(name, home)
-    labels = np.unique([item["label"] for item in pack.items], return_inverse=True)[1]
-    pick = np.sort(np.random.default_rng(0).permutation(len(labels))[:count])
-    x = torch.from_numpy(np.asarray(pack.images[pick])).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x, torch.from_numpy(labels[pick]).long()
+    known = np.array([i for i, item in enumerate(pack.items) if item.get(column)])
+    known = known[np.random.default_rng(0).permutation(len(known))]
+    classes = np.unique([str(pack.items[i][column]) for i in known], return_inverse=True)[1]
+    return torch.from_numpy(np.asarray(pack.images)[known]).permute(0, 3, 1, 2), torch.from_numpy(classes).long()
+
+
+def cifar(folder: Path) -> Split:
+    parts = []
+    for split, count in (("train", 8000), ("test", 2000)):
+        source = folder / split if (folder / split).is_dir() else folder
+        x, y = pictures(source, f"{folder.name}-{split}", 32, "label", channels="rgb", split=split)
+        parts += [x[:count], y[:count]]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def groups(name: str) -> Split:
+    x, y = pictures(SHARED / ARCHIVES[name], f"{name}-64-probe", 64, "group")
+    n = len(x) * 4 // 5
+    return x[:n], y[:n], x[n:], y[n:]
 
 
 @torch.inference_mode()
-def features(network: Primer, x: Tensor) -> Tensor:
-    """n d: the three deepest maps, pooled to 2 × 2."""
-    network.eval()
-    parts = []
-    for part in x.split(500):
-        maps = network(as_rgba(part).contiguous(memory_format=torch.channels_last))[-3:]
-        parts.append(torch.cat([F.adaptive_avg_pool2d(m, 2).flatten(1) for m in maps], 1))
-    return torch.cat(parts)
+def features(network: Frozen | None, x: Tensor) -> Tensor:
+    """n d of byte pictures; pixels themselves without a network."""
+    parts = [part.float() / 127.5 - 1 for part in x.split(250)]
+    if network is None:
+        return torch.cat(parts).flatten(1) if x.shape[-1] == 32 else F.avg_pool2d(torch.cat(parts), 2).flatten(1)
+    return torch.cat([network.features(part.contiguous(memory_format=torch.channels_last)) for part in parts])
 
 
 def probe(train: Tensor, classes: Tensor, test: Tensor, truth: Tensor) -> float:
     """Share of the test pictures that ridge regression on the features puts into the right class."""
     mean, spread = train.mean(0), train.std(0) + 1e-5
     train, test = ((x - mean) / spread for x in (train, test))
-    target = F.one_hot(classes).float() - 1 / (int(classes.max()) + 1)
+    target = F.one_hot(classes, int(classes.max()) + 1).float()
+    target = target - target.mean(0)
 
-    def fit(n: int, ridge: float) -> Tensor:
+    def fit(n: int, ridges: tuple[float, ...]) -> list[Tensor]:
         x = train[:n]
-        return torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ target[:n])
+        inner, outer, one = x.T @ x, x.T @ target[:n], torch.eye(x.shape[1])
+        return [torch.linalg.solve(inner + ridge * one, outer) for ridge in ridges]
 
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    train, target, classes = train[order], target[order], classes[order]
     n = len(train) * 4 // 5
-    right = [((train[n:] @ fit(n, ridge)).argmax(1) == classes[n:]).float().mean() for ridge in RIDGES]
+    right = [((train[n:] @ weight).argmax(1) == classes[n:]).float().mean() for weight in fit(n, RIDGES)]
     best = RIDGES[int(torch.stack(right).argmax())]
-    return float(((test @ fit(len(train), best * 1.25)).argmax(1) == truth).float().mean())
+    return float(((test @ fit(len(train), (best * 1.25,))[0]).argmax(1) == truth).float().mean())
+
+
+def untrained(seed: int) -> Frozen:
+    torch.manual_seed(seed)
+    primer = Primer().eval()
+    return Frozen({**folded(primer), "spreads": torch.ones(len(primer.widths))})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, nargs="*", default=[])
-    parser.add_argument("--cifar", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[WEIGHTS])
+    parser.add_argument("--cifar", type=Path)
     options = parser.parse_args()
-    (x, y), (u, v) = pictures(options.cifar, "train", 8000), pictures(options.cifar, "test", 2000)
-    torch.manual_seed(0)
-    print(json.dumps({"pixels": probe(x.flatten(1), y, u.flatten(1), v)}))
-    network = Primer().to(memory_format=torch.channels_last)
-    print(json.dumps({"untrained": probe(features(network, x), y, features(network, u), v)}), flush=True)
-    for weights in options.weights:
-        network.load_state_dict(load_file(weights))
-        print(json.dumps({str(weights): probe(features(network, x), y, features(network, u), v)}), flush=True)
+    sets = {"cifar": cifar(options.cifar)} if options.cifar else {}
+    sets |= {name: groups(name) for name, file in ARCHIVES.items() if (SHARED / file).exists()}
+    for name, (x, y, u, v) in sets.items():
+
+        def score(network: Frozen | None, x: Tensor = x, y: Tensor = y, u: Tensor = u, v: Tensor = v) -> float:
+            return round(probe(features(network, x), y, features(network, u), v), 4)
+
+        line = {"data": name, "train": len(x), "test": len(u), "pixels": score(None)}
+        line["untrained"] = round(float(np.mean([score(untrained(seed)) for seed in range(3)])), 4)
+        for weights in options.weights:
+            line[weights.stem] = score(load(weights))
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gesso.primer.painter import INGREDIENTS, SCENES, paint
+from gesso.primer.painter import INGREDIENTS, SCENES, TOLD, paint
 
 PLANS = np.arange(24)
 
@@ -15,7 +15,7 @@ def only(scene: str) -> list[float]:
 def test_same_numbers_same_picture():
     pixels, owners = paint(PLANS, PLANS, 32, threads=1)
     assert pixels.shape == (24, 32, 32, 4)
-    assert owners.shape == (24, 32, 32)
+    assert owners.shape == (24, 32, 32, 4)
     assert np.array_equal(pixels, paint(PLANS, PLANS, 32, threads=3)[0])
     last = paint(PLANS[-1:], PLANS[-1:], 32)[0]
     assert np.array_equal(pixels[-1:], last), "a picture depends on its own numbers alone"
@@ -38,7 +38,9 @@ def test_every_scene(scene):
     assert (pixels[..., :3] <= pixels[..., 3:]).all(), "premultiplied"
     clear = (pixels[..., 3] == 0).any((1, 2))
     assert clear.any() == (scene == "icon")
-    assert (owners.max((1, 2)) > 0).any()
+    assert (owners[..., 0].max((1, 2)) > 0).any()
+    assert (owners[..., 3] == SCENES.index(scene)).all()
+    assert (owners.reshape(-1, 4).max(0)[1:] < TOLD).all()
 
 
 @pytest.mark.parametrize("ingredient", INGREDIENTS)

@@ -1,13 +1,17 @@
 """How the primer learns: `python -m gesso.primer.learn --out FOLDER`, from paintings alone.
 
-Two views of a plan (see the painter) are to have like features at the deepest maps, unlike those of other plans
-(contrast; Chen et al. 2020, "SimCLR", eq. 1), and every map is to give away, by a linear layer, the mean colours and
-their spread in each of its cells, so that colour and texture stay in what the network knows.
+Every plan of the painter is a class, painted from many views, and the deepest map is to say which plan it sees
+(Dosovitskiy et al. 2014, "Exemplar networks"); two views of a plan are to be nearer to each other than to other plans
+at every learned map (Chen et al. 2020, "SimCLR", eq. 1); and every map is to give away, by a linear layer, the mean
+colours and their spread in each of its cells, so that colour and texture stay in what the network knows.
 """
 
 import argparse
+import hashlib
 import json
 import math
+import platform
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -16,47 +20,55 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gesso.primer.network import Primer
+from gesso.primer.frozen import Frozen
+from gesso.primer.network import Primer, folded
 from gesso.primer.painter import INGREDIENTS, paint
-from gesso.primer.views import crop, recolour
+from gesso.primer.views import Look, look
 
-WEIGHTS = "primer.safetensors"
-VIEWS = 2  # paintings of each plan
+SIZE = 64  # pixels of a painting
+SHARES = (0.2, 0.2, 0.2, 0.28, 0.04, 0.03, 0.05)  # how often each scene of the painter is painted
+UNTOLD = np.zeros((SIZE, SIZE, 1), np.uint8)
 
 
 class School(nn.Module):
     """The primer and the heads that it learns with, which are thrown away afterwards."""
 
-    def __init__(self, primer: Primer, wide: int = 512, narrow: int = 128):
+    def __init__(self, primer: Primer, plans: int, wide: int = 512, narrow: int = 128):
         super().__init__()
         self.primer = primer
+        learned = primer.widths[1:]
         self.project = nn.ModuleList(
-            nn.Sequential(nn.Linear(c, wide), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, narrow))
-            for c in primer.widths[1:]
+            nn.Sequential(nn.Linear(c, wide), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, narrow)) for c in learned
         )
-        self.colours = nn.ModuleList(nn.Conv2d(c, 8, 1) for c in primer.widths[1:])
+        self.colours = nn.ModuleList(nn.Conv2d(c, 8, 1) for c in learned)
+        self.name = nn.Linear(learned[-1], plans)
 
-    def forward(self, x: Float[Tensor, "n 4 h w"]) -> tuple[list[Tensor], Tensor]:
-        """Projections (n d) of every pooled map but the first, and the loss of the colours."""
+    def forward(self, x: Float[Tensor, "n 4 h w"], plan: Int[Tensor, " n"], temperature: float) -> dict[str, Tensor]:
+        """The losses, each a number; x: views of the same plans in both of its halves."""
         maps = self.primer(x)[1:]
-        projections = [head(m.mean((2, 3))) for head, m in zip(self.project, maps, strict=True)]
+        pooled = [m.mean((2, 3)) for m in maps]
+        contrasts = [contrast(head(p), temperature) for head, p in zip(self.project, pooled, strict=True)]
         colours = [
             F.smooth_l1_loss(head(m).float(), cells(x.float(), m.shape[-1]), beta=0.1)
             for head, m in zip(self.colours, maps, strict=True)
         ]
-        return projections, torch.stack(colours).sum()
+        return {
+            "plan": F.cross_entropy(self.name(pooled[-1]).float(), plan, label_smoothing=0.1),
+            "contrast": contrasts[-1],
+            "earlier contrast": torch.stack(contrasts[:-1]).sum(),
+            "colours": torch.stack(colours).sum(),
+        }
 
 
 def contrast(z: Float[Tensor, "n d"], temperature: float) -> Tensor:
     """Mean cross-entropy of finding each row's partner, half of the rows away (Chen et al. 2020, eq. 1)."""
     z = F.normalize(z.float(), dim=1)
     likeness = (z @ z.T / temperature).fill_diagonal_(-1e9)
-    partner = torch.arange(len(z)).roll(len(z) // 2)
-    return F.cross_entropy(likeness, partner)
+    return F.cross_entropy(likeness, torch.arange(len(z)).roll(len(z) // 2))
 
 
 def cells(x: Float[Tensor, "n c h w"], count: int) -> Float[Tensor, "n C k k"]:
@@ -67,44 +79,74 @@ def cells(x: Float[Tensor, "n c h w"], count: int) -> Float[Tensor, "n C k k"]:
     return torch.cat([mean, 2 * spread], 1)
 
 
-def painted(folder: Path, plans: int, size: int, without: tuple[str, ...]) -> np.ndarray:
-    """`plans 2 size size 4` uint8, painted once and kept in the folder."""
-    path = folder / f"paintings-{plans}-{size}{''.join('-no-' + name for name in without)}.npy"
+def painted(folder: Path, plans: int, views: int, without: tuple[str, ...]) -> np.ndarray:
+    """`plans views 64 64 4` uint8, painted once and kept in the folder."""
+    path = folder / f"paintings-{plans}-{views}{''.join('-no-' + name for name in without)}.npy"
     if not path.exists():
         half = path.with_suffix(".half")
-        pictures = np.lib.format.open_memmap(half, "w+", np.uint8, (plans, VIEWS, size, size, 4))
-        for first in range(0, plans, 2000):
-            numbers = np.arange(first, min(first + 2000, plans))
-            made, _ = paint(np.repeat(numbers, VIEWS), np.tile(np.arange(VIEWS), len(numbers)), size, without=without)
-            pictures[numbers] = made.reshape(-1, VIEWS, size, size, 4)
+        pictures = np.lib.format.open_memmap(half, "w+", np.uint8, (plans, views, SIZE, SIZE, 4))
+        for first in range(0, plans, 100):
+            numbers = np.arange(first, min(first + 100, plans))
+            made, _ = paint(
+                np.repeat(numbers, views), np.tile(np.arange(views), len(numbers)), SIZE, SHARES, without=without
+            )
+            pictures[numbers] = made.reshape(-1, views, SIZE, SIZE, 4)
         pictures.flush()
         half.rename(path)
     return np.load(path, mmap_mode="r")
 
 
+def shown(paintings: np.ndarray, plans: np.ndarray, views: np.ndarray, how: Look, number: int) -> Tensor:
+    """Each plan as it is seen in each of `views` (k n), k · n in all."""
+    pictures = [paintings[plan, view] for row in views for plan, view in zip(plans, row, strict=True)]
+    seen, _ = look(pictures, [UNTOLD] * len(pictures), how, number, torch.get_num_threads())
+    return seen.contiguous(memory_format=torch.channels_last)
+
+
 def learn(asked: argparse.Namespace, paintings: np.ndarray) -> Iterator[tuple[int, Primer, dict[str, float]]]:
-    """Step, network and losses, a hundred times a run and at its end."""
+    """Step, network and mean losses, fifty times a run and at its end."""
     torch.manual_seed(asked.seed)
-    rng, pick = torch.Generator().manual_seed(asked.seed), np.random.default_rng(asked.seed)
-    school = School(Primer()).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.AdamW(school.parameters(), asked.lr, (0.9, 0.98), weight_decay=0.02, fused=True)
+    pick, how = np.random.default_rng(asked.seed), Look(asked.size, asked.least, 1.0, asked.strong)
+    school = School(Primer(), len(paintings)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    first = np.arange(min(3000, len(paintings)))
+    school.primer.fine.fit(shown(paintings, first, first[None] * 0, how, 0), torch.Generator().manual_seed(asked.seed))
+    learned = [p for p in school.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": 0.02},
+        {"params": [p for p in learned if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, asked.lr, (0.9, 0.98), fused=True)
+    weights = {"plan": 1.0, "contrast": 0.5, "earlier contrast": 0.25, "colours": 1.0}
+    told: list[dict[str, float]] = []
     for step in range(asked.steps):
-        done = step / asked.steps
-        optimizer.param_groups[0]["lr"] = asked.lr * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * done))
-        pair = torch.from_numpy(paintings[np.sort(pick.integers(0, len(paintings), asked.batch))])
-        pair = pair if asked.views else pair[:, :1].expand_as(pair)
-        x = crop(torch.cat([pair[:, 0], pair[:, 1]]), asked.size, asked.least, rng)
-        x = recolour(x, asked.strong, rng).contiguous(memory_format=torch.channels_last)
+        rate = asked.lr * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / asked.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        plans = np.sort(pick.integers(0, len(paintings), asked.batch))
+        x = shown(paintings, plans, pick.integers(0, paintings.shape[1], (2, asked.batch)), how, step + 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=asked.half):
-            projections, colours = school(x)
-        deepest = contrast(projections[-1], asked.temperature)
-        earlier = sum((contrast(z, asked.temperature) for z in projections[:-1]), torch.zeros(()))
-        loss = deepest + asked.earlier * earlier + asked.colours * colours
+            losses = school(x, torch.from_numpy(plans).repeat(2), asked.temperature)
+        loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if (step + 1) % max(asked.steps // 100, 1) == 0 or step + 1 == asked.steps:
-            yield step + 1, school.primer, {"contrast": deepest.item(), "colours": colours.item()}
+        told.append({name: value.item() for name, value in losses.items()})
+        if (step + 1) % max(asked.steps // 50, 1) == 0 or step + 1 == asked.steps:
+            means = {name: round(float(np.mean([t[name] for t in told])), 4) for name in told[0]}
+            told.clear()
+            yield step + 1, school.primer, means
+
+
+@torch.inference_mode()
+def finished(primer: Primer, paintings: np.ndarray) -> dict[str, Tensor]:
+    """What is kept of a primer: its folded weights at half precision, and the spread of each map."""
+    tensors = folded(primer.eval())
+    frozen = Frozen({**tensors, "spreads": torch.ones(len(primer.widths))})
+    some = np.arange(min(1000, len(paintings)))
+    maps = frozen(shown(paintings, some, some[None] * 0, Look(strong=0.5), 0))
+    tensors["spreads"] = torch.stack([m.square().mean().sqrt() for m in maps])
+    primer.train()
+    return {name: tensor.half().contiguous() for name, tensor in tensors.items()}
 
 
 def options() -> argparse.ArgumentParser:
@@ -112,17 +154,15 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the paintings, the weights and the log")
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--plans", type=int, default=50_000, help="plans that are painted, twice each")
+    parser.add_argument("--plans", type=int, default=10_000, help="plans that are painted")
+    parser.add_argument("--views", type=int, default=16, help="paintings of each plan")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=256, help="pairs a step")
+    parser.add_argument("--batch", type=int, default=256, help="plans a step, two views of each")
     parser.add_argument("--size", type=int, default=32, help="pixels that the network is shown")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--temperature", type=float, default=0.2)
-    parser.add_argument("--least", type=float, default=0.3, help="the smallest part of a painting that is shown")
-    parser.add_argument("--strong", type=float, default=0.7, help="share of the views whose colours change much")
-    parser.add_argument("--earlier", type=float, default=0.0, help="weight of contrast at the earlier maps")
-    parser.add_argument("--colours", type=float, default=1.0, help="weight of the colours of the cells")
-    parser.add_argument("--views", action=argparse.BooleanOptionalAction, default=True, help="pairs are two paintings")
+    parser.add_argument("--least", type=float, default=0.2, help="the smallest part of a painting that is shown")
+    parser.add_argument("--strong", type=float, default=0.5, help="share of the views whose colours change much")
     parser.add_argument("--half", action="store_true", help="compute in bfloat16")
     parser.add_argument("--without", choices=INGREDIENTS, nargs="*", default=(), help="leave out of the paintings")
     return parser
@@ -132,14 +172,25 @@ def main() -> None:
     """Paint, learn, and write the weights with what they came from."""
     asked = options().parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    paintings = painted(asked.out, asked.plans, 64, tuple(asked.without))
     begun, log = time.monotonic(), []
+    paintings = painted(asked.out, asked.plans, asked.views, tuple(asked.without))
+    painting = round(time.monotonic() - begun)
     for step, primer, losses in learn(asked, paintings):
-        log.append({"step": step, "seconds": round(time.monotonic() - begun)} | losses)
+        log.append({"step": step, "seconds": round(time.monotonic() - begun), **losses})
         print(json.dumps(log[-1]), flush=True)
-        if step == asked.steps:
-            save_file({name: tensor.contiguous() for name, tensor in primer.state_dict().items()}, asked.out / WEIGHTS)
-    (asked.out / "log.json").write_text(json.dumps({"command": sys.argv[1:], "log": log}, indent=1))
+        path = asked.out / "primer.safetensors"
+        save_file(finished(primer, paintings), path)
+        facts = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "command": shlex.join(["python", "-m", "gesso.primer.learn", *sys.argv[1:]]),
+            "precision": "bfloat16" if asked.half else "float32",
+            "torch": torch.__version__,
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+            "seconds of painting": painting,
+            "seconds": round(time.monotonic() - begun),
+            "log": log[:: max(len(log) // 10, 1)],
+        }
+        (asked.out / "primer.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,65 +1,135 @@
-"""The network of the primer: residual blocks that halve, from half of a picture's size on, with maps at every scale.
+"""The network of the primer while it learns: a wide shallow look at a picture, and a narrow deep one.
 
-It is small and strides early: what stands on it is to cost little.
+The wide look is one convolution that is not learned by gradient but fitted to paintings in closed form (`Fine.fit`):
+its filters are the directions that many whitened patches share (spherical k-means; Coates & Ng 2012), and both signs
+of each answer are kept. Pooled, its map tells more of a picture than many a deep network's, and it holds colours and
+fine texture. The deep look is a small residual network that learns from views of paintings (see `learn`).
 """
-
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.errors import GessoError
+__all__ = ["FINE", "INNER", "THRESHOLD", "WIDTHS", "Primer", "both_signs", "folded"]
 
-__all__ = ["SMALLEST", "WIDTHS", "Primer", "as_rgba"]
+FINE = 128  # filters of the wide look
+WIDTHS = (32, 128, 288)  # channels of the deep look's maps at 1/2, 1/4 and 1/8 of a picture's size
+INNER = (64, 96)  # channels within the blocks that halve
+THRESHOLD = 0.25  # what an answer of the wide look must exceed, in units of its spread
 
-WIDTHS = (32, 64, 128, 288)  # channels at 1/2, 1/4, 1/8 and 1/16 of a picture's size
-SMALLEST = 16  # pixels of the shorter side
+
+def both_signs(y: Float[Tensor, "n c h w"]) -> Float[Tensor, "n C h w"]:
+    """What exceeds the threshold above zero, then what does below."""
+    return torch.cat([F.relu(y - THRESHOLD), F.relu(-y - THRESHOLD)], 1)
 
 
-class Block(nn.Module):
-    """Halves a map: two 3×3 convolutions beside the mean of four pixels (He et al. 2016; the shortcut of ResNet-D)."""
+class Fine(nn.Module):
+    """6×6 filters at every other pixel: what exceeds a threshold on either side of zero (Coates & Ng 2012)."""
 
-    def __init__(self, inside: int, outside: int):
+    def __init__(self, filters: int):
         super().__init__()
-        self.first, self.norm1 = nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside)
-        self.second, self.norm2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
+        self.conv = nn.Conv2d(4, filters, 6, 2, 2).requires_grad_(False)
+
+    def forward(self, x: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n c H W"]:
+        """H = h / 2, W = w / 2, c: twice as many as the filters."""
+        return both_signs(self.conv(x))
+
+    @torch.no_grad()
+    def fit(self, x: Float[Tensor, "n 4 h w"], rng: torch.Generator, patches: int = 120_000, rounds: int = 8) -> None:
+        """Set the filters from pictures: whiten their patches, find directions that many patches share."""
+        count, size = len(self.conv.weight), self.conv.kernel_size[0]
+        rows = F.unfold(x.contiguous(), size, stride=3).transpose(1, 2).reshape(-1, 4 * size**2)
+        rows = rows[torch.randperm(len(rows), generator=rng)[:patches]]
+        mean = rows.mean(0)
+        rows = rows - mean
+        power, axes = torch.linalg.eigh(rows.T @ rows / len(rows))
+        whiten = axes * (power.clamp(min=0) + 0.1 * power.mean()).rsqrt()
+        white = rows @ whiten
+        means = F.normalize(white[torch.randperm(len(white), generator=rng)[:count]], dim=1)
+        for _ in range(rounds):
+            sums = 1e-4 * means
+            for part in white.split(20_000):
+                answers = part @ means.T
+                best = answers.abs().argmax(1)
+                sums.index_add_(0, best, part * answers.gather(1, best[:, None]))
+            means = F.normalize(sums, dim=1)
+        filters = means @ whiten.T
+        filters = filters / (rows @ filters.T).std(0)[:, None]
+        self.conv.weight.copy_(filters.view_as(self.conv.weight))
+        assert self.conv.bias is not None
+        self.conv.bias.copy_(-(filters @ mean))
+
+
+class Keeping(nn.Module):
+    """A 3×3 convolution beside the map itself (He et al. 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The map, with what its surroundings say added."""
+        return F.relu(x + self.norm(self.conv(x)))
+
+
+class Halving(nn.Module):
+    """Halves a map: two narrow 3×3 convolutions and a wide 1×1 one, beside the mean of four pixels.
+
+    The bottleneck of He et al. 2016 with the shortcut of ResNet-D (He et al. 2019).
+    """
+
+    def __init__(self, inside: int, inner: int, outside: int):
+        super().__init__()
+        self.first, self.norm1 = nn.Conv2d(inside, inner, 3, 2, 1, bias=False), nn.BatchNorm2d(inner)
+        self.second, self.norm2 = nn.Conv2d(inner, inner, 3, 1, 1, bias=False), nn.BatchNorm2d(inner)
+        self.widen, self.norm3 = nn.Conv2d(inner, outside, 1, bias=False), nn.BatchNorm2d(outside)
         self.skip = nn.Conv2d(inside, outside, 1, bias=False)
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o H W"]:
         """H = ⌈h / 2⌉, W = ⌈w / 2⌉."""
-        y = self.norm2(self.second(F.relu(self.norm1(self.first(x)))))
-        return F.relu(y + self.skip(F.avg_pool2d(x, 2, ceil_mode=True)))
+        y = F.relu(self.norm2(self.second(F.relu(self.norm1(self.first(x))))))
+        return F.relu(self.norm3(self.widen(y)) + self.skip(F.avg_pool2d(x, 2, ceil_mode=True)))
 
 
 class Primer(nn.Module):
-    """Pictures → maps of features at 1/2, 1/4, 1/8 and 1/16 of their size, every value at least zero."""
+    """Pictures → maps of features at 1/2, 1/4 and 1/8 of their size, every value at least zero."""
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS):
+    def __init__(self, fine: int = FINE, widths: tuple[int, ...] = WIDTHS, inner: tuple[int, ...] = INNER):
         super().__init__()
         self.widths = widths
+        self.fine = Fine(fine)
         self.stem, self.norm = nn.Conv2d(4, widths[0], 4, 2, 1, bias=False), nn.BatchNorm2d(widths[0])
-        self.blocks = nn.ModuleList(Block(a, b) for a, b in pairwise(widths))
+        self.keep = Keeping(widths[0])
+        self.blocks = nn.ModuleList(Halving(a, m, b) for a, m, b in zip(widths, inner, widths[1:], strict=False))
 
     def forward(self, x: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
-        """x: pictures as `as_rgba` gives them."""
-        maps = [F.relu(self.norm(self.stem(x)))]
+        """The deep look's maps, fine to coarse. x: pictures in [-1, 1], premultiplied, with alpha."""
+        maps = [self.keep(F.relu(self.norm(self.stem(x))))]
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
 
 
-def as_rgba(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 4 h w"]:
-    """Pictures in [-1, 1] of 1 (grey), 3 (RGB) or 4 channels (RGB and premultiplied alpha) as the primer takes them.
+@torch.no_grad()
+def folded(primer: Primer) -> dict[str, Tensor]:
+    """The weights and biases of its convolutions, each batch norm taken into the one before it (see `frozen`)."""
+    assert primer.fine.conv.bias is not None
+    tensors = {"fine.weight": primer.fine.conv.weight.clone(), "fine.bias": primer.fine.conv.bias.clone()}
 
-    Raises GessoError for other channels and for pictures below 16 pixels.
-    """
-    n, c, h, w = x.shape
-    if min(h, w) < SMALLEST:
-        raise GessoError(f"Pictures of {w}×{h} pixels are too small for the primer.", "It needs 16 pixels each way.")
-    if c == 4:
-        return x
-    if c not in (1, 3):
-        raise GessoError(f"The primer cannot look at pictures of {c} channels.", "Give it grey, RGB or RGBA.")
-    return torch.cat([x.expand(n, 3, h, w), x.new_ones(n, 1, h, w)], 1)
+    def fold(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        tensors[f"{name}.weight"] = conv.weight * scale[:, None, None, None]
+        tensors[f"{name}.bias"] = norm.bias - norm.running_mean * scale
+
+    fold("stem", primer.stem, primer.norm)
+    fold("keep", primer.keep.conv, primer.keep.norm)
+    for i, block in enumerate(primer.blocks):
+        assert isinstance(block, Halving)
+        fold(f"block{i}.first", block.first, block.norm1)
+        fold(f"block{i}.second", block.second, block.norm2)
+        fold(f"block{i}.widen", block.widen, block.norm3)
+        tensors[f"block{i}.skip.weight"] = block.skip.weight.clone()
+    return tensors

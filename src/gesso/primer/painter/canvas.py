@@ -13,7 +13,13 @@ from gesso.primer.painter.dice import bell, between, likely, one_of
 from gesso.primer.painter.materials import colour_at, fractal
 from gesso.primer.painter.shapes import distance, local
 
-__all__ = ["Haze", "Light", "Pose", "cast_shadow", "finish", "lay_ground", "lay_landscape", "lay_thing"]
+__all__ = [
+    "SCENE", "SHAPE", "STUFF", "THING", "Haze", "Light", "Pose", "cast_shadow", "finish", "lay_ground",
+    "lay_landscape", "lay_thing",
+]  # fmt: skip
+
+
+THING, SHAPE, STUFF, SCENE = range(4)  # what is told of a pixel: numbers of its thing, its part's shape, …
 
 
 class Light(NamedTuple):
@@ -147,7 +153,7 @@ def cast_shadow(canvas: np.ndarray, part: Record, pose: Pose, light: Light, stre
 @compiled
 def lay_thing(
     canvas: np.ndarray,
-    owner: np.ndarray,
+    shown: np.ndarray,
     parts: Records,
     materials: Records,
     pose: Pose,
@@ -180,7 +186,8 @@ def lay_thing(
                         r, g, b = _painted(part, materials, pose, light, haze, px, py, turned, u, v, d)
                     _over(canvas, j, i, r, g, b, cover)
                     if cover > 0.5:
-                        owner[j, i] = number
+                        shown[j, i, THING], shown[j, i, SHAPE] = number, part.kind + 1
+                        shown[j, i, STUFF] = 0 if pen > 0 else materials[part.material].kind
 
 
 @compiled

@@ -13,6 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from gesso.primer.painter.canvas import (
+    SCENE,
+    SHAPE,
+    STUFF,
     Haze,
     Light,
     Pose,
@@ -24,17 +27,19 @@ from gesso.primer.painter.canvas import (
 )
 from gesso.primer.painter.compiled import Records, compiled
 from gesso.primer.painter.dice import bell, between, likely, one_of, seed, unit
-from gesso.primer.painter.materials import CLOUDS, GRADIENT, GRAIN, MATERIAL, STRIPES, VEINS
-from gesso.primer.painter.shapes import GLYPH, PART
+from gesso.primer.painter.materials import CLOUDS, GRADIENT, GRAIN, MATERIAL, PATTERNS, STRIPES, VEINS
+from gesso.primer.painter.shapes import GLYPH, KINDS, PART
 from gesso.primer.painter.things import PLACE, invent_material, invent_palette, invent_thing
 
-__all__ = ["INGREDIENTS", "SCENES", "paint"]
+__all__ = ["INGREDIENTS", "SCENES", "TOLD", "paint"]
 
 SCENES = ("collage", "outdoors", "icon", "closeup", "drawing", "marks", "texture")
 COLLAGE, OUTDOORS, ICON, CLOSEUP, DRAWING, MARKS, TEXTURE = range(len(SCENES))
 SHARES = (0.22, 0.2, 0.16, 0.22, 0.07, 0.05, 0.08)  # how often each is painted
 INGREDIENTS = ("shading", "patterns", "noise", "parts", "repetition", "grounds")  # may be left out, to see their worth
 SHADING, PATTERNED, NOISE, JOINED, REPETITION, GROUNDS = range(len(INGREDIENTS))
+TOLD = (len(KINDS) + 2, len(PATTERNS), len(SCENES))  # of shapes, with the ground and the sky; of materials; of scenes
+SKY = len(KINDS) + 1
 THINGS, PARTS, MATERIALS, PLACES = 6, 9, 10, 48  # at most: a plan's things, their parts, materials; a picture's places
 
 
@@ -46,15 +51,16 @@ def paint(
     without: Collection[str] = (),
     threads: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One picture for each pair of numbers: `n size size 4` uint8, premultiplied, and which thing each pixel shows.
+    """One picture for each pair of numbers: `n size size 4` uint8, premultiplied, and what each of its pixels shows.
 
     plans, views: n whole numbers each, seeds of what is painted and of how it is seen. The second array is
-    `n size size` uint8, 0 for the ground. shares: how often each of SCENES is painted. without: INGREDIENTS that
+    `n size size 4` uint8: the thing (0: the ground), the shape of its part (0: the ground, the last of KINDS: the
+    sky), its material and the scene. shares: how often each of SCENES is painted. without: INGREDIENTS that
     are left out. threads: 0 is one a core; the pictures are the same for any number.
     """
     n = len(plans)
     pixels = np.zeros((n, size, size, 4), np.uint8)
-    owners = np.zeros((n, size, size), np.uint8)
+    shown = np.zeros((n, size, size, 4), np.uint8)
     bounds = np.cumsum(np.asarray(shares, np.float64) / sum(shares))
     plain = np.array([ingredient in without for ingredient in INGREDIENTS])
     threads = threads or os.cpu_count() or 1
@@ -62,18 +68,16 @@ def paint(
 
     def some(i: int) -> None:
         part = slice(edges[i], edges[i + 1])
-        _paint_all(
-            plans[part].astype(np.int64), views[part].astype(np.int64), bounds, plain, pixels[part], owners[part]
-        )
+        _paint_all(plans[part].astype(np.int64), views[part].astype(np.int64), bounds, plain, pixels[part], shown[part])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(some, range(len(edges) - 1)))
-    return pixels, owners
+    return pixels, shown
 
 
 @compiled
 def _paint_all(
-    plans: np.ndarray, views: np.ndarray, bounds: np.ndarray, plain: np.ndarray, pixels: np.ndarray, owners: np.ndarray
+    plans: np.ndarray, views: np.ndarray, bounds: np.ndarray, plain: np.ndarray, pixels: np.ndarray, shown: np.ndarray
 ) -> None:
     size = pixels.shape[1]
     parts = np.zeros(THINGS * PARTS, PART)
@@ -92,7 +96,7 @@ def _paint_all(
         _leave_out(plain, things, parts, counts, materials)
         n = _arrange(scene, things, places)
         seed(plans[i] * 1000003 + views[i] * 7919 + 17)
-        _view(scene, n, parts, counts, materials, places, canvas, spare, owners[i], plain)
+        _view(scene, n, parts, counts, materials, places, canvas, spare, shown[i], plain)
         for y in range(size):
             for x in range(size):
                 cover = min(max(canvas[y, x, 3], 0.0), 1.0)
@@ -215,7 +219,7 @@ def _view(
     places: Records,
     canvas: np.ndarray,
     spare: np.ndarray,
-    owner: np.ndarray,
+    shown: np.ndarray,
     plain: np.ndarray,
 ) -> None:
     """Paint the plan as it is seen from here."""
@@ -228,7 +232,8 @@ def _view(
         _simplify(plain, materials[:2])
     if plain[GROUNDS]:
         materials[0].kind = materials[1].kind = 0
-    owner[:] = 0
+    shown[:] = 0
+    shown[:, :, STUFF], shown[:, :, SCENE] = materials[0].kind, scene
     zoom, dx, dy = math.exp(between(-0.25, 0.25)), between(-0.1, 0.1), between(-0.1, 0.1)
     tilt = between(-0.25, 0.25)
     way, height = between(0, 6.2832), between(0.4, 1.6)
@@ -238,11 +243,14 @@ def _view(
     horizon = between(0.15, 0.75)
     if scene == OUTDOORS:
         lay_landscape(canvas, materials[0], materials[1], horizon, between(-1, 1))
+        shown[: int(horizon * size), :, SHAPE] = SKY
+        shown[: int(horizon * size), :, STUFF] = materials[1].kind
     else:
         lay_ground(canvas, materials[0], zoom, dx, dy, tilt, light)
     clear = scene == ICON and likely(0.5)
     if clear:
         canvas[:] = 0
+        shown[:, :, STUFF] = 0
     pen = between(0.006, 0.02) if scene == DRAWING else 0.0
     row = min(int(horizon * size), size - 1)
     hr, hg, hb = canvas[row, size // 2, 0], canvas[row, size // 2, 1], canvas[row, size // 2, 2]
@@ -265,5 +273,5 @@ def _view(
         its = parts[first : first + counts[p.thing]]
         if p.shadow > 0 and pen == 0 and not plain[SHADING]:
             cast_shadow(canvas, parts[first], pose, light, p.shadow)
-        lay_thing(canvas, owner, its, materials, pose, light, Haze(p.haze, hr, hg, hb), pen, i + 1)
+        lay_thing(canvas, shown, its, materials, pose, light, Haze(p.haze, hr, hg, hb), pen, i + 1)
     finish(canvas, spare, clear)

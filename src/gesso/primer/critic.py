@@ -1,0 +1,119 @@
+"""A critic that stands on the primer (projected GAN; Sauer et al. 2021), with a light eye for pixels beside it.
+
+The primer is frozen: it tells what is in a picture, and small heads learn from few pictures what is wrong with it.
+Its maps are mixed by fixed random convolutions across channels and from coarse to fine (section 3.2 of the paper), so
+that no head can rely on a few channels. What the primer overlooks, exact colours and the grain of pixels, a small
+network on the picture itself looks after.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from gesso.nn import normalised
+from gesso.primer.frozen import Frozen, as_rgba
+
+__all__ = ["PrimerCritic", "held"]
+
+SHARP = 6.0  # how much steeper than the heads the eye for pixels may judge
+HEAD = 4  # pixels of a map's side below which a head judges the whole of it
+
+
+class Head(nn.Module):
+    """A map → a judgement at every place: `halvings` 4×4 stride-2 convolutions, and a 3×3 one."""
+
+    def __init__(self, inside: int, width: int, halvings: int, classes: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(halvings):
+            layers += [normalised(nn.Conv2d(inside, width, 4, 2, 1), True), nn.LeakyReLU(0.2)]
+            inside = width
+        layers += [normalised(nn.Conv2d(inside, width, 3, 1, 1), True), nn.LeakyReLU(0.2)]
+        self.body, self.judge = nn.Sequential(*layers), normalised(nn.Conv2d(width, 1, 1), True)
+        self.embed = normalised(nn.Embedding(classes, width), True) if classes else None
+
+    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
+        """k: places of the last map. The class enters by projection (Miyato & Koyama 2018, eq. 3)."""
+        x = self.body(x)
+        y = self.judge(x)
+        if self.embed is not None:
+            y = y + (x * self.embed(label)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
+        return y.flatten(1)
+
+
+class Eye(Head):
+    """A judgement of pixels at every fourth place, from 12 × 12 of them: exact colours, and how fine the grain is."""
+
+    def __init__(self, channels: int, width: int, classes: int):
+        super().__init__(4 * channels, width, 0, classes)
+        self.body = nn.Sequential(
+            normalised(nn.Conv2d(4 * channels, width // 2, 3, 1, 1), True),
+            nn.LeakyReLU(0.2),
+            normalised(nn.Conv2d(width // 2, width, 4, 2, 1), True),
+            nn.LeakyReLU(0.2),
+        )
+
+
+class PrimerCritic(nn.Module):
+    """Judgements at every scale of the primer, and of pixels.
+
+    width: channels that the primer's maps are mixed to. pixels: channels of the eye for pixels, 0 for none. size:
+    height and width of the pictures, of which a judgement at every place of every head comes back, as one row.
+    """
+
+    def __init__(self, primer: Frozen, size: tuple[int, int], channels: int, width: int, pixels: int, classes: int):
+        super().__init__()
+        self.primer = primer
+        rng = torch.Generator().manual_seed(0)  # the mixing is the same in every run, and is not learned
+        widths = [width >> i for i in reversed(range(len(primer.widths)))]  # fewer, the finer the map
+        for i, (c, to) in enumerate(zip(primer.widths, widths, strict=True)):
+            self._fix(f"mix{i}", c, to, rng, primer.spreads[i])
+            if i + 1 < len(widths):
+                self._fix(f"lift{i}", widths[i + 1], to, rng, 1.0)
+        heads: list[nn.Module] = []
+        for stride, to in zip(primer.strides, widths, strict=True):
+            halvings, side = 0, min(size) // stride
+            while side > HEAD and side % 2 == 0:
+                side, halvings = side // 2, halvings + 1
+            heads.append(Head(to, to, halvings, classes))
+        self.heads = nn.ModuleList(heads)
+        self.eye = Eye(channels, pixels, classes) if pixels else None
+
+    def _fix(self, name: str, inside: int, outside: int, rng: torch.Generator, spread: float) -> None:
+        weight = torch.randn(outside, inside, 1, 1, generator=rng) / (inside**0.5 * spread)
+        self.register_buffer(name, weight, persistent=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
+        """The judgements of each head, on pictures in [-1, 1]."""
+        return self.judge(self.see(x), label)
+
+    def see(self, x: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """What the heads look at: the primer's maps, mixed, and pixels in cells of 2 × 2. Nothing in here learns."""
+        maps = self.primer(as_rgba(x))
+        mixed = [F.conv2d(seen, self.get_buffer(f"mix{i}")) for i, seen in enumerate(maps)]
+        for i in reversed(range(len(mixed) - 1)):
+            above = F.conv2d(mixed[i + 1], self.get_buffer(f"lift{i}"))
+            mixed[i] = mixed[i] + F.interpolate(above, size=mixed[i].shape[2:])
+        return [*mixed, SHARP * F.pixel_unshuffle(x, 2)] if self.eye else mixed
+
+    def judge(self, seen: Sequence[Tensor], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
+        """The judgements of each head on what `see` gave."""
+        heads = [*self.heads, self.eye] if self.eye else self.heads
+        return [head(x, label) for head, x in zip(heads, seen, strict=True)]
+
+
+@contextmanager
+def held(network: nn.Module) -> Iterator[None]:
+    """Within, nothing of the network learns, though gradients pass through it."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    for p in learning:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in learning:
+            p.requires_grad_(True)

@@ -1,0 +1,167 @@
+"""The primer: what it is shown, how it learns, that it is used as it learned, and the critic that stands on it."""
+
+import hashlib
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gesso.errors import GessoError
+from gesso.primer import learn
+from gesso.primer.critic import PrimerCritic, held
+from gesso.primer.frozen import Frozen, as_rgba, load
+from gesso.primer.network import THRESHOLD, Fine, Primer, folded
+from gesso.primer.painter import paint
+from gesso.primer.views import Look, look
+
+
+@pytest.fixture(scope="module")
+def paintings():
+    return paint(np.arange(40), np.zeros(40, int), 64)
+
+
+@pytest.fixture(scope="module")
+def primer():
+    """Not a learned one, but one whose norms have seen something."""
+    torch.manual_seed(0)
+    network = Primer(8, (8, 16, 24), (8, 12)).train()
+    for _ in range(3):
+        network(torch.randn(8, 4, 32, 32))
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias, 0, 0.2)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def frozen(primer):
+    return Frozen({**folded(primer), "spreads": torch.tensor([1.0, 2.0, 0.5])})
+
+
+def test_views_are_the_same_for_any_number_of_threads(paintings):
+    pixels, told = paintings
+    one, shows = look(list(pixels), list(told), Look(), 3, threads=1)
+    many, _ = look(list(pixels), list(told), Look(), 3, threads=3)
+    assert torch.equal(one, many)
+    assert one.shape == (40, 4, 32, 32)
+    assert shows.shape == (40, 32, 32, 4)
+    assert one.min() >= -1 - 1e-6
+    assert one.max() <= 1 + 1e-6
+    assert (one[:, :3] <= one[:, 3:] + 1e-6).all(), "premultiplied"
+    assert not torch.equal(one, look(list(pixels), list(told), Look(), 4, threads=1)[0])
+
+
+def test_a_view_of_all_is_the_painting(paintings):
+    """Nothing cut off and the least change of colour: the painting at half its size, mirrored or not."""
+    pixels, told = paintings
+    seen, _ = look(list(pixels), list(told), Look(least=0.999, strong=0.0), 0)
+    small = torch.from_numpy(pixels).float().view(40, 32, 2, 32, 2, 4).mean((2, 4)).permute(0, 3, 1, 2) / 127.5 - 1
+    apart = torch.minimum((seen - small).abs().mean((1, 2, 3)), (seen.flip(3) - small).abs().mean((1, 2, 3)))
+    assert apart.median() < 0.08
+
+
+def test_grey_views_where_colours_change_much(paintings):
+    """About a fifth of the strongly changed views lose their colours."""
+    pixels, told = paintings
+    seen, _ = look(list(pixels) * 8, list(told) * 8, Look(strong=1.0), 0)
+    colourful = (seen[:, :3].amax(1) - seen[:, :3].amin(1)).mean((1, 2))
+    assert 0.1 < (colourful < 0.12).float().mean() < 0.6
+
+
+def test_the_fitted_filters_answer_evenly():
+    """Unit spread and no mean on what they were fitted to; both signs of an answer, each above its threshold."""
+    torch.manual_seed(0)
+    fine, x = Fine(12), torch.cumsum(torch.randn(60, 4, 32, 32), 3) / 4
+    fine.fit(x, torch.Generator().manual_seed(0))
+    answers = fine.conv(x)[:, :, 1:-1, 1:-1]
+    assert torch.allclose(answers.std((0, 2, 3)), torch.ones(12), atol=0.15)
+    assert answers.mean((0, 2, 3)).abs().max() < 0.15
+    both = fine(x)
+    up, down = both.chunk(2, 1)
+    assert not ((up > 0) & (down > 0)).any()
+    raw = fine.conv(x)
+    assert torch.allclose(up - down, raw - raw.clamp(-THRESHOLD, THRESHOLD), atol=1e-5)
+
+
+def test_frozen_is_what_learned(primer, frozen):
+    x = torch.randn(5, 4, 32, 48)
+    with torch.no_grad():
+        for a, b in zip([primer.fine(x), *primer(x)], [frozen.fine(x), *frozen(x)], strict=True):
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert not frozen.state_dict()
+    assert not list(frozen.parameters())
+    assert frozen.features(torch.zeros(3, 1, 17, 23)).shape == (3, 4 * (16 + 8 + 16 + 24))
+
+
+def test_what_the_primer_cannot_look_at(frozen):
+    with pytest.raises(GessoError, match="15×20"):
+        as_rgba(torch.zeros(1, 3, 20, 15))
+    with pytest.raises(GessoError, match="2 channels"):
+        as_rgba(torch.zeros(1, 2, 32, 32))
+    with pytest.raises(GessoError, match="finite"):
+        frozen.features(torch.full((1, 3, 32, 32), math.nan))
+    grey, alpha = as_rgba(torch.full((1, 1, 16, 16), 0.5)), torch.randn(1, 4, 16, 16)
+    assert grey[0, :, 0, 0].tolist() == [0.5, 0.5, 0.5, 1.0]
+    assert as_rgba(alpha) is alpha
+
+
+def test_contrast_in_closed_form():
+    """Partners that agree, all others at right angles: log(1 + (n - 2) e^(-1/T))."""
+    z = torch.eye(4).repeat(2, 1) * torch.tensor([1.0, 3.0, 2.0, 5.0] * 2)[:, None]
+    assert learn.contrast(z, 0.5).item() == pytest.approx(math.log(1 + 6 * math.exp(-2)), rel=1e-5)
+
+
+def test_cells_in_closed_form():
+    x = torch.tensor([[0.0, 2.0, 4.0, 4.0], [0.0, 2.0, 4.0, 4.0], [1.0, 1, 0, 0], [1.0, 1, 0, 4]])[None, None]
+    mean, spread = learn.cells(x, 2)[0]
+    assert mean.tolist() == [[1.0, 4.0], [1.0, 1.0]]
+    assert spread.flatten().tolist() == pytest.approx([2.0, 0.0, 0.0, 2 * math.sqrt(3)], abs=1e-6)
+
+
+def test_learning_from_a_command(tmp_path, monkeypatch):
+    """The weights are written with their hash and the command, load again, and cannot be swapped or damaged."""
+    words = ["--out", str(tmp_path), "--plans", "24", "--views", "2", "--batch", "12", "--steps", "24"]
+    monkeypatch.setattr(sys, "argv", ["learn", *words])
+    learn.main()
+    facts = json.loads((tmp_path / "primer.json").read_text())
+    path = tmp_path / "primer.safetensors"
+    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "--steps 24" in facts["command"]
+    assert facts["log"][0]["colours"] > facts["log"][-1]["colours"]
+    assert path.stat().st_size < 3_000_000
+    first = load(path).features(torch.zeros(1, 3, 32, 32))
+    learn.main()
+    assert torch.equal(load(path).features(torch.zeros(1, 3, 32, 32)), first), "the same seed, the same weights"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(GessoError, match="damaged"):
+        load(path)
+    path.unlink()
+    with pytest.raises(GessoError, match="cannot be read"):
+        load(path)
+
+
+@pytest.mark.parametrize(("channels", "size", "classes"), [(1, (16, 16), 0), (3, (32, 48), 3), (4, (64, 64), 0)])
+def test_the_critic_judges_everywhere_and_teaches_the_picture(frozen, channels, size, classes):
+    torch.manual_seed(0)
+    critic = PrimerCritic(frozen, size, channels, 16, 8, classes)
+    label = torch.tensor([0, classes - 1]) if classes else None
+    x = torch.rand(2, channels, *size).mul(2).sub(1).requires_grad_()
+    judged = critic(x, label)
+    assert len(judged) == 4
+    assert all(y.shape[0] == 2 for y in judged)
+    assert not any("primer" in name or "mix" in name for name in critic.state_dict())
+    with held(critic):
+        total = torch.stack([y.mean() for y in critic(x, label)]).sum()
+    total.backward()
+    assert x.grad is not None
+    assert (x.grad.abs().amax((0, 1)) > 0).float().mean() > 0.99, "no pixel is out of sight"
+    assert all(p.grad is None for p in critic.parameters())
+    assert all(p.requires_grad for name, p in critic.named_parameters() if "weight" in name or "bias" in name)
+    again = PrimerCritic(frozen, size, channels, 16, 8, classes)
+    again.load_state_dict(critic.state_dict())
+    for a, b in zip(critic.eval()(x, label), again.eval()(x, label), strict=True):
+        torch.testing.assert_close(a, b)
