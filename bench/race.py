@@ -8,7 +8,8 @@
 - `fair`, `fair32`: the same on Gesso's engine: the fastest precision and memory format, fused Adam, running
   average, flips where the default has them.
 - `default`: what `gesso train` does with this data, in a run of --seconds.
-- `default:100`: the same in a run of 100 seconds. Its rates fall towards the end of a run, as `--minutes` plans
+- the name of a preset, as `primer`: the same with that preset.
+- `default:100`: as `default` in a run of 100 seconds. Its rates fall towards the end of a run, as `--minutes` plans
   it, so this, not a longer run's hundredth second, is what a user gets who has 100 seconds.
 
 Every recipe has one thread. Time is the process's own CPU seconds spent learning, judging left out.
@@ -93,12 +94,13 @@ def trained(recipe: str, images: np.ndarray, seed: int, marks: list[float]) -> I
     engine = candidates("cpu", threads=1)[0]
     engine.apply()
     torch.manual_seed(seed)
-    config = GAN.Config.of(GAN.presets[pick_preset(GAN, len(images))[0]])
+    preset = recipe if recipe in GAN.presets else pick_preset(GAN, len(images))[0]
+    config = GAN.Config.of(GAN.presets[preset])
     batches = Batches(View(images, np.full(len(images), -1)), facts, seed, config.batch, config.flip)
     rng = torch.Generator().manual_seed(seed)
     step: Callable[[int, float], None]
     draw: Callable[[], np.ndarray]
-    if recipe == "default":
+    if recipe == "default" or recipe in GAN.presets:
         learner = Learner(GAN(config, facts), launch("cpu"), engine)
 
         def step(number: int, done: float) -> None:

@@ -21,6 +21,8 @@ from gesso.contract.family import Adam, Batch, Clock, Condition, Facts, Family, 
 from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, r1_penalty
 from gesso.nn import Decoder, DownBlock, Project, channels_at, dcgan_init, levels, normalised, scale_gradient
 from gesso.options import Field, Options
+from gesso.primer.critic import PrimerCritic, held
+from gesso.primer.frozen import load
 
 Label = Int[Tensor, " n"] | None
 
@@ -29,7 +31,9 @@ class GANConfig(Learning):
     """Choices of a GAN."""
 
     backbone: Literal["residual", "dcgan"] = Field(default="residual", description="Shape of the generator.")
-    critic: Literal["strided", "residual"] = Field(default="strided", description="Shape of the critic.")
+    critic: Literal["strided", "residual", "primer"] = Field(
+        default="strided", description="Shape of the critic; or heads that stand on the primer."
+    )
     loss: Literal["minimax", "non-saturating", "hinge", "wasserstein", "relativistic"] = Field(
         default="relativistic", description="The game that generator and critic play."
     )
@@ -41,6 +45,8 @@ class GANConfig(Learning):
         default=32, ge=4, le=512, description="Channels of the generator, the unit that every level multiplies."
     )
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
+    head_width: int = Field(default=64, ge=8, le=512, description="Channels of the heads on the primer.")
+    eye_width: int = Field(default=32, ge=0, le=512, description="Channels of the eye for pixels beside them; 0: none.")
     lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
     critic_lr: float = Field(default=1.6e-3, gt=0, le=1, description="Learning rate of the critic.")
     decay: float = Field(
@@ -70,6 +76,8 @@ class GANConfig(Learning):
     def _fits(self) -> "GANConfig":
         if self.norm == "batch" and self.critic == "residual":
             raise ValueError("the residual critic has no batch norm; choose norm=spectral or critic=strided")
+        if self.critic == "primer" and (self.norm != "spectral" or self.r1 or self.r2 or self.gradient_penalty):
+            raise ValueError("the critic on the primer has norm=spectral and no gradient penalty")
         if self.norm == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError("a gradient penalty needs a critic without batch norm; choose norm=none or norm=spectral")
         if self.loss == "wasserstein" and self.norm != "spectral" and not self.gradient_penalty:
@@ -162,7 +170,15 @@ class StridedCritic(nn.Module):
 
 
 GENERATORS = {"residual": ResidualGenerator, "dcgan": DCGANGenerator}
-CRITICS = {"strided": StridedCritic, "residual": ResidualCritic}
+
+
+def on_primer(config: GANConfig, facts: Facts, classes: int) -> PrimerCritic:
+    """Heads on the primer, and an eye for pixels."""
+    size = (facts.height, facts.width)
+    return PrimerCritic(load(), size, facts.channels, config.head_width, config.eye_width, classes)
+
+
+CRITICS = {"strided": StridedCritic, "residual": ResidualCritic, "primer": on_primer}
 
 
 class GAN(Family[GANConfig, GANKnobs]):
@@ -179,6 +195,7 @@ class GAN(Family[GANConfig, GANKnobs]):
     presets: ClassVar[dict[str, dict]] = {
         "": {},
         "small": {"augment": ["translation"]},
+        "primer": {"critic": "primer", "augment": ["translation"]},
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
         "r3gan": {
             "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4,
@@ -212,13 +229,15 @@ class GAN(Family[GANConfig, GANKnobs]):
         """One turn for both where that is exact, else the critic's and the generator's; lazy penalties on their own."""
         c = self.config
         lazy = [Turn("penalty", ("critic",), c.penalty_every)] if self._penalised and c.penalty_every > 1 else []
-        if c.shared and c.norm != "batch" and c.critic_steps == 1:
+        if (c.shared or c.critic == "primer") and c.norm != "batch" and c.critic_steps == 1:
             return [Turn("both", ("generator", "critic")), *lazy]
         return [Turn("critic", ("critic",)), *lazy, Turn("generator", ("generator",), c.critic_steps)]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The game; see `losses.py` for its equations."""
         real, label = batch.image, batch.label if self.classes else None
+        if isinstance(self.parts["critic"], PrimerCritic):
+            return self._judge_parts(real, label, rng)
         if turn.name == "penalty":
             return self._penalty(
                 real, self._draw(len(real), label, rng).detach(), label, rng, self.config.penalty_every
@@ -255,6 +274,29 @@ class GAN(Family[GANConfig, GANKnobs]):
         twice = None if label is None else torch.cat([label, label])
         judged_real, judged_fake = critic(both, twice).float().chunk(2)
         return judged_real, judged_fake
+
+    def _judge_parts(self, real: Tensor, label: Label, rng: torch.Generator) -> dict[str, Tensor]:
+        """The game at every place of every head; one look of the primer serves both networks."""
+        critic, game = self.parts["critic"], self.game
+        assert isinstance(critic, PrimerCritic)
+        fake = self._draw(len(real), label, rng)
+        real, fake = self.parts["augment"](torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
+        with torch.no_grad():
+            known = critic.see(real)
+        maps = critic.see(fake)
+        twice = None if label is None else torch.cat([label, label])
+        both = [torch.cat([a, b.detach()]) for a, b in zip(known, maps, strict=True)]
+        judged = [y.float().chunk(2) for y in critic.judge(both, twice)]
+        with held(critic):
+            shown = critic.judge(maps, label)
+        out = {
+            "critic": torch.stack([game.critic(r, f).mean() for r, f in judged]).mean(),
+            "generator": torch.stack(
+                [game.generator(r.detach(), f.float()).mean() for (r, _), f in zip(judged, shown, strict=True)]
+            ).mean(),
+        }
+        self.parts["augment"].adapt(judged[-1][0].detach().mean(1), judged[-1][1].detach().mean(1))  # pyright: ignore[reportCallIssue]
+        return out
 
     def _penalty(self, real: Tensor, fake: Tensor, label: Label, rng: torch.Generator, times: int) -> dict[str, Tensor]:
         c, augment, critic = self.config, self.parts["augment"], self.parts["critic"]

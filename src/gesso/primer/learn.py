@@ -172,6 +172,7 @@ def main() -> None:
     """Paint, learn, and write the weights with what they came from."""
     asked = options().parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
+    words = [asked.out.name if word == str(asked.out) else word for word in sys.argv[1:]]
     begun, log = time.monotonic(), []
     paintings = painted(asked.out, asked.plans, asked.views, tuple(asked.without))
     painting = round(time.monotonic() - begun)
@@ -182,7 +183,7 @@ def main() -> None:
         save_file(finished(primer, paintings), path)
         facts = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "command": shlex.join(["python", "-m", "gesso.primer.learn", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", "gesso.primer.learn", *words]),
             "precision": "bfloat16" if asked.half else "float32",
             "torch": torch.__version__,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
