@@ -23,17 +23,27 @@ SHARP = 6.0  # how much steeper than the heads the eye for pixels may judge
 HEAD = 4  # pixels of a map's side below which a head judges the whole of it
 
 
-class Head(nn.Module):
-    """A map → a judgement at every place: `halvings` 4×4 stride-2 convolutions, and a 3×3 one."""
+def for_maps(channels: int, halvings: int) -> nn.Sequential:
+    """4×4 stride-2 convolutions, and a 3×3 one."""
+    layers = [_layer(channels, channels, 4, 2) for _ in range(halvings)]
+    return nn.Sequential(*layers, _layer(channels, channels, 3, 1))
 
-    def __init__(self, inside: int, width: int, halvings: int, classes: int):
+
+def for_pixels(channels: int, width: int) -> nn.Sequential:
+    """A judgement at every fourth pixel, from 12 × 12 of them: exact colours, and how fine the grain is."""
+    return nn.Sequential(_layer(4 * channels, width // 2, 3, 1), _layer(width // 2, width, 4, 2))
+
+
+def _layer(inside: int, outside: int, size: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(normalised(nn.Conv2d(inside, outside, size, stride, 1), True), nn.LeakyReLU(0.2))
+
+
+class Head(nn.Module):
+    """A map → a judgement at every place that its body leaves."""
+
+    def __init__(self, body: nn.Module, width: int, classes: int):
         super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(halvings):
-            layers += [normalised(nn.Conv2d(inside, width, 4, 2, 1), True), nn.LeakyReLU(0.2)]
-            inside = width
-        layers += [normalised(nn.Conv2d(inside, width, 3, 1, 1), True), nn.LeakyReLU(0.2)]
-        self.body, self.judge = nn.Sequential(*layers), normalised(nn.Conv2d(width, 1, 1), True)
+        self.body, self.judge = body, normalised(nn.Conv2d(width, 1, 1), True)
         self.embed = normalised(nn.Embedding(classes, width), True) if classes else None
 
     def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
@@ -43,19 +53,6 @@ class Head(nn.Module):
         if self.embed is not None:
             y = y + (x * self.embed(label)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
         return y.flatten(1)
-
-
-class Eye(Head):
-    """A judgement of pixels at every fourth place, from 12 × 12 of them: exact colours, and how fine the grain is."""
-
-    def __init__(self, channels: int, width: int, classes: int):
-        super().__init__(4 * channels, width, 0, classes)
-        self.body = nn.Sequential(
-            normalised(nn.Conv2d(4 * channels, width // 2, 3, 1, 1), True),
-            nn.LeakyReLU(0.2),
-            normalised(nn.Conv2d(width // 2, width, 4, 2, 1), True),
-            nn.LeakyReLU(0.2),
-        )
 
 
 class PrimerCritic(nn.Module):
@@ -79,9 +76,9 @@ class PrimerCritic(nn.Module):
             halvings, side = 0, min(size) // stride
             while side > HEAD and side % 2 == 0:
                 side, halvings = side // 2, halvings + 1
-            heads.append(Head(to, to, halvings, classes))
+            heads.append(Head(for_maps(to, halvings), to, classes))
         self.heads = nn.ModuleList(heads)
-        self.eye = Eye(channels, pixels, classes) if pixels else None
+        self.eye = Head(for_pixels(channels, pixels), pixels, classes) if pixels else None
 
     def _fix(self, name: str, inside: int, outside: int, rng: torch.Generator, spread: float) -> None:
         weight = torch.randn(outside, inside, 1, 1, generator=rng) / (inside**0.5 * spread)
