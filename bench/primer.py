@@ -28,7 +28,7 @@ Split = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def pictures(source: Path, name: str, size: int, column: str, **more: str) -> tuple[Tensor, Tensor]:
-    """n c s s in [-1, 1], in an order drawn from a fixed seed, and their classes."""
+    """n c s s bytes, in an order drawn from a fixed seed, and their classes."""
     home = OUT / "home"
     if not (home / "datasets" / name).exists():
         gesso.run("import", home=home, source=str(source), name=name, size=str(size), **more)

@@ -31,7 +31,6 @@ from gesso.primer.views import Look, look
 
 SIZE = 64  # pixels of a painting
 SHARES = (0.2, 0.2, 0.2, 0.28, 0.04, 0.03, 0.05)  # how often each scene of the painter is painted
-UNTOLD = np.zeros((SIZE, SIZE, 1), np.uint8)
 
 
 class School(nn.Module):
@@ -99,14 +98,13 @@ def painted(folder: Path, plans: int, views: int, without: tuple[str, ...]) -> n
 def shown(paintings: np.ndarray, plans: np.ndarray, views: np.ndarray, how: Look, number: int) -> Tensor:
     """Each plan as it is seen in each of `views` (k n), k · n in all."""
     pictures = [paintings[plan, view] for row in views for plan, view in zip(plans, row, strict=True)]
-    seen, _ = look(pictures, [UNTOLD] * len(pictures), how, number, torch.get_num_threads())
-    return seen.contiguous(memory_format=torch.channels_last)
+    return look(pictures, how, number, torch.get_num_threads()).contiguous(memory_format=torch.channels_last)
 
 
 def learn(asked: argparse.Namespace, paintings: np.ndarray) -> Iterator[tuple[int, Primer, dict[str, float]]]:
     """Step, network and mean losses, fifty times a run and at its end."""
     torch.manual_seed(asked.seed)
-    pick, how = np.random.default_rng(asked.seed), Look(asked.size, asked.least, 1.0, asked.strong)
+    pick, how = np.random.default_rng(asked.seed), Look(asked.size, asked.least, asked.strong)
     school = School(Primer(), len(paintings)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     first = np.arange(min(3000, len(paintings)))
     school.primer.fine.fit(shown(paintings, first, first[None] * 0, how, 0), torch.Generator().manual_seed(asked.seed))

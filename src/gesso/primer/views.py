@@ -28,45 +28,33 @@ class Look(NamedTuple):
 
     size: int = 32  # pixels of what is seen
     least: float = 0.3  # the smallest part of a painting's area that is seen
-    most: float = 1.0  # the largest
     strong: float = 0.7  # share of the views whose colours change much
 
 
-def look(
-    paintings: Sequence[np.ndarray], told: Sequence[np.ndarray], how: Look, number: int, threads: int = 0
-) -> tuple[Float[Tensor, "n 4 s s"], np.ndarray]:
-    """A view of each painting, in [-1, 1] and channels last, and what each pixel shows.
+def look(paintings: Sequence[np.ndarray], how: Look, number: int, threads: int = 0) -> Float[Tensor, "n 4 s s"]:
+    """A view of each painting, in [-1, 1] and channels last.
 
-    paintings: n arrays `h w 4` uint8, premultiplied. told: n arrays `h w k` uint8, as the painter gives both. number:
-    seed of the views. threads: 0 is one a core; the views are the same for any number. The second result is `n s s k`.
+    paintings: n arrays `h w 4` uint8, premultiplied, as the painter gives them. number: seed of the views. threads: 0
+    is one a core; the views are the same for any number.
     """
-    n, s = len(paintings), how.size
-    seen, shows = np.empty((n, s, s, 4), np.float32), np.empty((n, s, s, told[0].shape[-1]), np.uint8)
+    n = len(paintings)
+    seen = np.empty((n, how.size, how.size, 4), np.float32)
     threads = threads or os.cpu_count() or 1
     edges = np.linspace(0, n, min(threads, n) + 1).astype(int)
 
     def some(part: int) -> None:
         for i in range(edges[part], edges[part + 1]):
-            _view(paintings[i], told[i], how.least, how.most, how.strong, number * 1_000_003 + i, seen[i], shows[i])
+            _view(paintings[i], how.least, how.strong, number * 1_000_003 + i, seen[i])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(some, range(len(edges) - 1)))
-    return torch.from_numpy(seen).permute(0, 3, 1, 2), shows
+    return torch.from_numpy(seen).permute(0, 3, 1, 2)
 
 
 @compiled
-def _view(
-    painting: np.ndarray,
-    told: np.ndarray,
-    least: float,
-    most: float,
-    strong: float,
-    number: int,
-    out: np.ndarray,
-    shows: np.ndarray,
-) -> None:
+def _view(painting: np.ndarray, least: float, strong: float, number: int, out: np.ndarray) -> None:
     seed(number)
-    side, shape = math.sqrt(math.exp(between(math.log(least), math.log(most)))), math.exp(between(-0.2, 0.2))
+    side, shape = math.sqrt(math.exp(between(math.log(least), 0.0))), math.exp(between(-0.2, 0.2))
     across, down = min(side * shape, 1.0), min(side / shape, 1.0)
     left, top = between(0.0, 1.0 - across), between(0.0, 1.0 - down)
     mirrored = likely(0.5)
@@ -86,9 +74,6 @@ def _view(
             for x in range(size):
                 for c in range(4):
                     out[y, x, c] += weight[y, k] / 255 * rows[at, x, c]
-        middle = min(upper[y] + TAPS // 2, h - 1)
-        for x in range(size):
-            shows[y, x] = told[middle, min(first[x] + TAPS // 2, w - 1)]
     _recolour(out, likely(strong))
 
 
