@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from gesso.contract.family import Batch, Clock, Turn
 from gesso.errors import GessoError
+from gesso.families.gan import GAN
 from gesso.primer import learn
 from gesso.primer.critic import PrimerCritic, held
 from gesso.primer.frozen import Frozen, as_rgba, load
@@ -161,3 +163,25 @@ def test_the_critic_judges_everywhere_and_teaches_the_picture(frozen, channels, 
     again.load_state_dict(critic.state_dict())
     for a, b in zip(critic.eval()(x, label), again.eval()(x, label), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_each_turn_teaches_its_own_part(facts):
+    """In a turn for both, each network learns what it learns in a turn of its own: neither's loss moves the other."""
+    torch.manual_seed(0)
+    family = GAN(GAN.Config.of({"critic": "primer", "width": 8, "latent": 8, "batch": 4}), facts)
+    batch = Batch(image=torch.rand(4, 3, 16, 16) * 2 - 1, label=torch.tensor([0, 1, 0, 1]))
+    start = {name: tensor.clone() for name, tensor in family.state_dict().items()}
+    slopes: dict[str, dict[str, torch.Tensor]] = {}
+    for name, parts in (("both", ("generator", "critic")), ("critic", ("critic",)), ("generator", ("generator",))):
+        family.load_state_dict(start)
+        family.zero_grad()
+        for part, network in family.parts.items():
+            network.requires_grad_(part in parts)
+        losses = family.losses(Turn(name, parts), batch, Clock(0, 0, 100), torch.Generator().manual_seed(1))
+        assert set(losses) == set(parts)
+        torch.stack(list(losses.values())).sum().backward()
+        slopes[name] = {k: p.grad.clone() for k, p in family.named_parameters() if p.grad is not None}
+    for name, slope in slopes["both"].items():
+        alone = slopes["critic" if "critic" in name else "generator"][name]
+        torch.testing.assert_close(slope, alone, atol=1e-5, rtol=1e-3)
+    assert len(slopes["both"]) == len(slopes["critic"]) + len(slopes["generator"])

@@ -237,7 +237,7 @@ class GAN(Family[GANConfig, GANKnobs]):
         """The game; see `losses.py` for its equations."""
         real, label = batch.image, batch.label if self.classes else None
         if isinstance(self.parts["critic"], PrimerCritic):
-            return self._judge_parts(real, label, rng)
+            return self._judge_parts(turn, real, label, rng)
         if turn.name == "penalty":
             return self._penalty(
                 real, self._draw(len(real), label, rng).detach(), label, rng, self.config.penalty_every
@@ -275,27 +275,28 @@ class GAN(Family[GANConfig, GANKnobs]):
         judged_real, judged_fake = critic(both, twice).float().chunk(2)
         return judged_real, judged_fake
 
-    def _judge_parts(self, real: Tensor, label: Label, rng: torch.Generator) -> dict[str, Tensor]:
+    def _judge_parts(self, turn: Turn, real: Tensor, label: Label, rng: torch.Generator) -> dict[str, Tensor]:
         """The game at every place of every head; one look of the primer serves both networks."""
-        critic, game = self.parts["critic"], self.game
+        critic, game, augment = self.parts["critic"], self.game, self.parts["augment"]
         assert isinstance(critic, PrimerCritic)
         fake = self._draw(len(real), label, rng)
-        real, fake = self.parts["augment"](torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
+        real, fake = augment(torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
         with torch.no_grad():
             known = critic.see(real)
         maps = critic.see(fake)
         twice = None if label is None else torch.cat([label, label])
         both = [torch.cat([a, b.detach()]) for a, b in zip(known, maps, strict=True)]
         judged = [y.float().chunk(2) for y in critic.judge(both, twice)]
-        with held(critic):
-            shown = critic.judge(maps, label)
-        out = {
-            "critic": torch.stack([game.critic(r, f).mean() for r, f in judged]).mean(),
-            "generator": torch.stack(
-                [game.generator(r.detach(), f.float()).mean() for (r, _), f in zip(judged, shown, strict=True)]
-            ).mean(),
-        }
-        self.parts["augment"].adapt(judged[-1][0].detach().mean(1), judged[-1][1].detach().mean(1))  # pyright: ignore[reportCallIssue]
+        out: dict[str, Tensor] = {}
+        if turn.name != "generator":
+            out["critic"] = torch.stack([game.critic(r, f).mean() for r, f in judged]).mean()
+            last_real, last_fake = judged[-1]
+            augment.adapt(last_real.detach().mean(1), last_fake.detach().mean(1))  # pyright: ignore[reportCallIssue]
+        if turn.name != "critic":
+            with held(critic):
+                shown = zip(judged, critic.judge(maps, label), strict=True)
+            losses = [game.generator(real.detach(), fake.float()).mean() for (real, _), fake in shown]
+            out["generator"] = torch.stack(losses).mean()
         return out
 
     def _penalty(self, real: Tensor, fake: Tensor, label: Label, rng: torch.Generator, times: int) -> dict[str, Tensor]:
