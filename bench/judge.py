@@ -137,12 +137,42 @@ def _swd(bands: list[Tensor], rng: torch.Generator) -> float:
     return float((p - q).abs().mean())
 
 
-def report(judge: Judge, real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """All figures of made pictures (n h w c bytes) against real ones."""
-    a, b = features(judge, real), features(judge, fake)
-    order = np.random.default_rng(0).permutation(len(a))
-    precision, recall = precision_recall(a[order], b)
-    return {
-        "fd": round(frechet(a, b), 3), "precision": round(precision, 3), "recall": round(recall, 3),
-        "swd": round(sliced_wasserstein(real[order], fake), 1),
-    }  # fmt: skip
+def saturation(images: np.ndarray) -> float:
+    """Mean distance of a pixel's strongest colour from its weakest, of bytes n h w 3."""
+    return float((images.max(-1).astype(np.float32) - images.min(-1)).mean())
+
+
+def contrast(images: np.ndarray) -> float:
+    """Mean standard deviation within a picture, of bytes n h w 3."""
+    return float(images.astype(np.float32).std((1, 2)).mean())
+
+
+class Jury:
+    """The judge beside the real pictures (n h w c bytes), and the figures of made ones against them.
+
+    learned, fresh: real pictures that a recipe learned from and that it never saw; with both, the share of made
+    pictures whose nearest neighbour among equally many of each is a learned one (a copier's: 1; .5 where nothing is
+    copied).
+    """
+
+    def __init__(self, judge: Judge, real: np.ndarray, learned: np.ndarray, fresh: np.ndarray | None):
+        self.judge = judge
+        order = np.random.default_rng(0).permutation(len(real))
+        self.features, self.real = features(judge, real[order]), real[order[:2000]]
+        self.colours = saturation(real), contrast(real)
+        self.pair = None if fresh is None else [features(judge, x) for x in (learned[: len(fresh)], fresh)]
+
+    def report(self, made: np.ndarray) -> dict[str, float]:
+        """All figures."""
+        seen = features(self.judge, made)
+        precision, recall = precision_recall(self.features, seen)
+        out = {
+            "fd": round(frechet(self.features, seen), 3), "precision": round(precision, 3),
+            "recall": round(recall, 3), "swd": round(sliced_wasserstein(self.real, made), 1),
+            "saturation": round(saturation(made) / self.colours[0], 3),
+            "contrast": round(contrast(made) / self.colours[1], 3),
+        }  # fmt: skip
+        if self.pair is not None:
+            learned, fresh = (_nearest(seen, side).min(1) for side in self.pair)
+            out["nearer to learned"] = round(float((learned < fresh).mean()), 3)
+        return out

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.data import OUT, load
-from bench.judge import make_judge, report
+from bench.judge import Jury, make_judge
 from gesso.contract.family import Clock, Facts
 from gesso.families.gan import GAN, DCGANGenerator, StridedCritic
 from gesso.train import Batches, Engine, Learner, candidates, launch
@@ -143,10 +143,17 @@ def main() -> None:
     parser.add_argument("--recipes", default="default,plain32,fair32,default:60,default:100,plain")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--seconds", type=float, default=600, help="CPU seconds; the plain recipes stop at half")
+    parser.add_argument("--count", type=int, help="learn from so many pictures, drawn once, not from all")
     options = parser.parse_args()
     torch.set_num_threads(1)
     images, labels, name = load(options.data)
     judge = make_judge(images, labels, OUT / f"judge-{name}.safetensors")
+    shown, fresh = images, None
+    if options.count:
+        order = np.random.default_rng(0).permutation(len(images))
+        shown, fresh = images[order[: options.count]], images[order[options.count :][: options.count]]
+        name = f"{name}-{options.count}"
+    jury = Jury(judge, images, shown, fresh)
     (OUT / "race").mkdir(parents=True, exist_ok=True)
     for seed in map(int, options.seeds.split(",")):
         for recipe in options.recipes.split(","):
@@ -155,9 +162,9 @@ def main() -> None:
             marks = [options.seconds * share for share in (1 / 30, 1 / 15, 0.1, 1 / 6, 0.25, 1 / 3, 0.5, 0.75, 1.0)]
             marks = [float(budget)] if budget else [mark for mark in marks if mark <= most + 1e-9]
             with (OUT / "race" / f"{name}.jsonl").open("a") as file:
-                for used, seen, made in trained(kind, images, seed, marks):
+                for used, seen, made in trained(kind, shown, seed, marks):
                     line = {"data": name, "recipe": recipe, "seed": seed, "cpu_s": round(used), "seen": seen}
-                    line |= {"images_per_s": round(seen / used, 1), **report(judge, images, made)}
+                    line |= {"images_per_s": round(seen / used, 1), **jury.report(made)}
                     file.write(json.dumps(line) + "\n")
                     file.flush()
                     print(line, flush=True)
