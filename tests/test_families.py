@@ -8,6 +8,7 @@ import torch
 
 from gesso import tasks
 from gesso.contract.family import Clock, Condition, Encoder, Facts
+from gesso.families.gan import GAN
 from gesso.train import Batches, Engine, Learner, seeded
 from gesso.train.learner import cut
 from tests.conftest import paint
@@ -163,3 +164,10 @@ def test_choices_that_do_not_fit_are_refused(wrong):
 
     with pytest.raises(GessoError):
         tasks.family("gan").Config.of(wrong)
+
+
+@pytest.mark.parametrize(("loss", "turns"), [("relativistic", ["both"]), ("hinge", ["critic", "generator"])])
+def test_only_where_it_is_exact_one_pass_serves_both(loss, turns, facts):
+    """A hinge that is saturated has no gradient that the generator's could be made of."""
+    family = GAN(GAN.Config.of({"loss": loss, "width": 8, "latent": 8, "batch": 4}), facts)
+    assert [turn.name for turn in family.turns(Clock(0, 0, 100))] == turns

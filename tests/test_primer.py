@@ -18,7 +18,7 @@ from gesso.primer.critic import PrimerCritic, held
 from gesso.primer.frozen import Frozen, as_rgba, load
 from gesso.primer.network import THRESHOLD, Fine, Primer, folded
 from gesso.primer.painter import paint
-from gesso.primer.views import Look, look
+from gesso.primer.views import View, look
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,10 @@ def paintings():
 def primer():
     """Not a learned one, but one whose norms have seen something."""
     torch.manual_seed(0)
-    network = Primer(8, (8, 16, 24), (8, 12)).train()
+    network = Primer(8, ((8, 16), (8, 24), (12, 32)), ((0, 8), (8, 16), (12, 24))).train()
     for _ in range(3):
-        network(torch.randn(8, 4, 32, 32))
+        for way in ("deep", "quick"):
+            network(torch.randn(8, 4, 32, 32), way)
     for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
         nn.init.uniform_(norm.weight, 0.5, 1.5)
         nn.init.normal_(norm.bias, 0, 0.2)
@@ -45,19 +46,19 @@ def frozen(primer):
 
 
 def test_views_are_the_same_for_any_number_of_threads(paintings):
-    one = look(list(paintings), Look(), 3, threads=1)
-    many = look(list(paintings), Look(), 3, threads=3)
+    one = look(list(paintings), View(), 3, threads=1)
+    many = look(list(paintings), View(), 3, threads=3)
     assert torch.equal(one, many)
     assert one.shape == (40, 4, 32, 32)
     assert one.min() >= -1 - 1e-6
     assert one.max() <= 1 + 1e-6
     assert (one[:, :3] <= one[:, 3:] + 1e-6).all(), "premultiplied"
-    assert not torch.equal(one, look(list(paintings), Look(), 4, threads=1))
+    assert not torch.equal(one, look(list(paintings), View(), 4, threads=1))
 
 
 def test_a_view_of_all_is_the_painting(paintings):
     """Nothing cut off and the least change of colour: the painting at half its size, mirrored or not."""
-    seen = look(list(paintings), Look(least=0.999, strong=0.0), 0)
+    seen = look(list(paintings), View(least=0.999, strong=0.0), 0)
     small = torch.from_numpy(paintings).float().view(40, 32, 2, 32, 2, 4).mean((2, 4)).permute(0, 3, 1, 2) / 127.5 - 1
     apart = torch.minimum((seen - small).abs().mean((1, 2, 3)), (seen.flip(3) - small).abs().mean((1, 2, 3)))
     assert apart.median() < 0.08
@@ -65,7 +66,7 @@ def test_a_view_of_all_is_the_painting(paintings):
 
 def test_grey_views_where_colours_change_much(paintings):
     """About a fifth of the strongly changed views lose their colours."""
-    seen = look(list(paintings) * 8, Look(strong=1.0), 0)
+    seen = look(list(paintings) * 8, View(strong=1.0), 0)
     colourful = (seen[:, :3].amax(1) - seen[:, :3].amin(1)).mean((1, 2))
     assert 0.1 < (colourful < 0.12).float().mean() < 0.6
 
@@ -88,11 +89,13 @@ def test_the_fitted_filters_answer_evenly():
 def test_frozen_is_what_learned(primer, frozen):
     x = torch.randn(5, 4, 32, 48)
     with torch.no_grad():
-        for a, b in zip([primer.fine(x), *primer(x)], [frozen.fine(x), *frozen(x)], strict=True):
+        deep, quick = primer(x, "deep"), primer(x, "quick")
+        for a, b in zip([primer.fine(x), *deep, *quick], [*frozen.maps(x), *frozen(x)], strict=True):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert [m.shape[-1] for m in [*deep, *quick]] == [12, 6, 3, 24, 12, 6]
     assert not frozen.state_dict()
     assert not list(frozen.parameters())
-    assert frozen.features(torch.zeros(3, 1, 17, 23)).shape == (3, 4 * (16 + 8 + 16 + 24))
+    assert frozen.features(torch.zeros(3, 1, 17, 23)).shape == (3, 4 * (16 + 16 + 24 + 32))
 
 
 def test_what_the_primer_cannot_look_at(frozen):
@@ -113,6 +116,19 @@ def test_contrast_in_closed_form():
     assert learn.contrast(z, 0.5).item() == pytest.approx(math.log(1 + 6 * math.exp(-2)), rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_telling_plans_apart_is_cross_entropy(kind):
+    rng = torch.Generator().manual_seed(0)
+    y, plan = (20 * torch.randn(6, 50, generator=rng)).to(kind).requires_grad_(), torch.arange(6)
+    loss = learn.telling(y, plan)
+    loss.backward()
+    other = y.detach().float().requires_grad_()
+    wanted = torch.nn.functional.cross_entropy(other, plan, label_smoothing=0.1)
+    wanted.backward()
+    torch.testing.assert_close(loss, wanted)
+    torch.testing.assert_close(y.grad.float(), other.grad, atol=1e-3, rtol=1e-2)
+
+
 def test_cells_in_closed_form():
     x = torch.tensor([[0.0, 2.0, 4.0, 4.0], [0.0, 2.0, 4.0, 4.0], [1.0, 1, 0, 0], [1.0, 1, 0, 4]])[None, None]
     mean, spread = learn.cells(x, 2)[0]
@@ -122,18 +138,24 @@ def test_cells_in_closed_form():
 
 def test_learning_from_a_command(tmp_path, monkeypatch):
     """The weights are written with their hash and the command, load again, and cannot be swapped or damaged."""
-    words = ["--out", str(tmp_path), "--plans", "24", "--views", "2", "--batch", "12", "--steps", "24"]
+    words = ["--out", str(tmp_path), "--plans", "24", "--views", "2", "--batch", "12", "--steps", "24", "--spoilt", "8"]
     monkeypatch.setattr(sys, "argv", ["learn", *words])
     learn.main()
     facts = json.loads((tmp_path / "primer.json").read_text())
     path = tmp_path / "primer.safetensors"
     assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert "--steps 24" in facts["command"]
-    assert facts["log"][0]["colours"] > facts["log"][-1]["colours"]
+    for way in ("deep", "quick"):
+        assert "--steps 24" in facts[way]["command"]
+        assert facts[way]["log"][0]["colours"] > facts[way]["log"][-1]["colours"]
     assert path.stat().st_size < 3_000_000
-    first = load(path).features(torch.zeros(1, 3, 32, 32))
-    learn.main()
-    assert torch.equal(load(path).features(torch.zeros(1, 3, 32, 32)), first), "the same seed, the same weights"
+    unlike = load(path).get_buffer("unlike")
+    assert torch.isfinite(unlike).all()
+    assert (unlike >= 0).all()
+    data = path.read_bytes()
+    for way in ("quick", "deep"):  # one after the other, in another order: the same seed, the same weights
+        monkeypatch.setattr(sys, "argv", ["learn", *words, "--looks", way])
+        learn.main()
+    assert path.read_bytes() == data
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(GessoError, match="damaged"):
         load(path)

@@ -91,7 +91,8 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """z → linear → small map → residual blocks that double it → transposed convolution → tanh.
 
-    The last doubling paints the picture: a map of many channels at the full size would cost most of the time.
+    The last doubling paints the picture: a map of many channels at the full size would cost most of the time. What it
+    paints with is never all zero (leaky ReLU), which would be flat patches of one colour.
     """
 
     def __init__(self, latent: int, width: int, shape: tuple[int, int, int], classes: int = 0):
@@ -111,7 +112,7 @@ class Decoder(nn.Module):
         x = self.linear(z).reshape(-1, *self.start)  # n d -> n c h/2^k w/2^k
         for block in self.blocks:
             x = block(x, label)  # n c h w -> n c' 2h 2w
-        return torch.tanh(self.paint(F.relu(self.norm(x, label))))
+        return torch.tanh(self.paint(F.leaky_relu(self.norm(x, label), 0.2)))
 
 
 class DownBlock(nn.Module):

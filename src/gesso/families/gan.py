@@ -8,12 +8,13 @@ normalised critic, in a relativistic game, both learning from one backward pass.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from gesso.augment import OPERATIONS, Augment
@@ -23,6 +24,7 @@ from gesso.nn import Decoder, DownBlock, Project, channels_at, dcgan_init, level
 from gesso.options import Field, Options
 from gesso.primer.critic import PrimerCritic, held
 from gesso.primer.frozen import load
+from gesso.primer.own import Absent, network
 
 Label = Int[Tensor, " n"] | None
 
@@ -45,6 +47,10 @@ class GANConfig(Learning):
         default=32, ge=4, le=512, description="Channels of the generator, the unit that every level multiplies."
     )
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
+    network: str = Field(
+        default="",
+        description="File of your own network, ONNX or learned weights, for the critic in the primer's place.",
+    )
     head_width: int = Field(default=64, ge=8, le=512, description="Channels of the heads on the primer.")
     eye_width: int = Field(default=32, ge=0, le=512, description="Channels of the eye for pixels beside them; 0: none.")
     lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
@@ -72,10 +78,17 @@ class GANConfig(Learning):
     adaptive: bool = Field(default=False, description="Let the strength of augmentation follow how sure the critic is.")
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
 
+    @field_validator("network")
+    @classmethod
+    def _found_from_anywhere(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute()) if path else ""
+
     @model_validator(mode="after")
     def _fits(self) -> "GANConfig":
         if self.norm == "batch" and self.critic == "residual":
             raise ValueError("the residual critic has no batch norm; choose norm=spectral or critic=strided")
+        if self.network and self.critic != "primer":
+            raise ValueError("a network of your own needs critic=primer")
         if self.critic == "primer" and (self.norm != "spectral" or self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError("the critic on the primer has norm=spectral and no gradient penalty")
         if self.norm == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
@@ -172,10 +185,13 @@ class StridedCritic(nn.Module):
 GENERATORS = {"residual": ResidualGenerator, "dcgan": DCGANGenerator}
 
 
-def on_primer(config: GANConfig, facts: Facts, classes: int) -> PrimerCritic:
-    """Heads on the primer, and an eye for pixels."""
-    size = (facts.height, facts.width)
-    return PrimerCritic(load(), size, facts.channels, config.head_width, config.eye_width, classes)
+def on_primer(config: GANConfig, facts: Facts, classes: int) -> PrimerCritic | Absent:
+    """Heads on the primer or on a network of the user's own, and an eye for pixels."""
+    path = Path(config.network)
+    if config.network and not path.exists():
+        return Absent(path)
+    size, primer = (facts.height, facts.width), network(path) if config.network else load()
+    return PrimerCritic(primer, size, facts.channels, config.head_width, config.eye_width, classes)
 
 
 CRITICS = {"strided": StridedCritic, "residual": ResidualCritic, "primer": on_primer}
@@ -229,14 +245,15 @@ class GAN(Family[GANConfig, GANKnobs]):
         """One turn for both where that is exact, else the critic's and the generator's; lazy penalties on their own."""
         c = self.config
         lazy = [Turn("penalty", ("critic",), c.penalty_every)] if self._penalised and c.penalty_every > 1 else []
-        if (c.shared or c.critic == "primer") and c.norm != "batch" and c.critic_steps == 1:
+        exact = c.norm != "batch" and c.loss != "hinge"  # a saturated hinge has no gradient to share
+        if ((c.shared and exact) or c.critic == "primer") and c.critic_steps == 1:
             return [Turn("both", ("generator", "critic")), *lazy]
         return [Turn("critic", ("critic",)), *lazy, Turn("generator", ("generator",), c.critic_steps)]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The game; see `losses.py` for its equations."""
         real, label = batch.image, batch.label if self.classes else None
-        if isinstance(self.parts["critic"], PrimerCritic):
+        if isinstance(self.parts["critic"], PrimerCritic | Absent):
             return self._judge_parts(turn, real, label, rng)
         if turn.name == "penalty":
             return self._penalty(
@@ -278,12 +295,15 @@ class GAN(Family[GANConfig, GANKnobs]):
     def _judge_parts(self, turn: Turn, real: Tensor, label: Label, rng: torch.Generator) -> dict[str, Tensor]:
         """The game at every place of every head; one look of the primer serves both networks."""
         critic, game, augment = self.parts["critic"], self.game, self.parts["augment"]
+        if isinstance(critic, Absent):
+            critic()
         assert isinstance(critic, PrimerCritic)
         fake = self._draw(len(real), label, rng)
         real, fake = augment(torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
+        part = critic.part(real, rng)
         with torch.no_grad():
-            known = critic.see(real)
-        maps = critic.see(fake)
+            known = critic.see(real, part)
+        maps = critic.see(fake, part)
         twice = None if label is None else torch.cat([label, label])
         both = [torch.cat([a, b.detach()]) for a, b in zip(known, maps, strict=True)]
         judged = [y.float().chunk(2) for y in critic.judge(both, twice)]

@@ -16,6 +16,7 @@ from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts,
 from gesso.losses import gaussian_kl
 from gesso.nn import Decoder, channels_at, levels
 from gesso.options import Field, Options
+from gesso.primer.distance import Distance
 
 
 class VAEConfig(Learning):
@@ -37,6 +38,9 @@ class VAEConfig(Learning):
     )
     likelihood: Literal["gaussian", "laplace"] = Field(
         default="gaussian", description="How errors of pixels are taken to fall."
+    )
+    perceptual: float = Field(
+        default=0.0, ge=0, description="Weight of how unlike pictures look to the primer, beside the errors of pixels."
     )
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
 
@@ -84,7 +88,12 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     paper = (
         "Kingma & Welling 2014; Higgins et al. 2017 (β); Kingma et al. 2016 (free bits); Rybkin et al. 2021 (optimal σ)"
     )
-    presets: ClassVar[dict[str, dict]] = {"": {}, "sharp": {"beta": 0.3}, "tidy": {"beta": 4.0}}
+    presets: ClassVar[dict[str, dict]] = {
+        "": {},
+        "sharp": {"beta": 0.3},
+        "tidy": {"beta": 4.0},
+        "perceptual": {"perceptual": 0.5},
+    }
 
     def __init__(self, config: VAEConfig, facts: Facts):
         super().__init__(config, facts)
@@ -97,6 +106,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
                 "decoder": Decoder(config.latent, config.width, shape, self.classes),
             }
         )
+        self.distance = Distance() if config.perceptual else None
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """Both networks learn in one turn."""
@@ -120,11 +130,15 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
             fit = (error.abs().mean() + 1e-6).log() + 1 + math.log(2)
         divergence = gaussian_kl(mean, log_variance).mean(0)  # one value a latent number
         bounded = torch.maximum(divergence, torch.tensor(self.config.free_bits, device=mean.device))
+        looks = {}
+        if self.distance is not None:
+            looks["perceptual"] = self.config.perceptual * self.distance(drawn, batch.image).mean()
         return {
             "fit": fit,
             "prior": self.config.beta * bounded.sum() / values,
             "nats": divergence.sum().detach(),
             "error": error.detach().square().mean(),
+            **looks,
         }
 
     def adam(self, part: str) -> Adam:

@@ -12,19 +12,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gesso.errors import GessoError
-from gesso.primer.network import both_signs
 
-__all__ = ["SMALLEST", "Frozen", "as_rgba", "load"]
+__all__ = ["SMALLEST", "Frozen", "as_rgba", "load", "pooled"]
 
 WEIGHTS = Path(__file__).parent / "primer.safetensors"
 SMALLEST = 16  # pixels of the shorter side
 
 
 class Frozen(nn.Module):
-    """Pictures → maps of features at 1/2, 1/4 and 1/8 of their size, every value at least zero.
+    """Pictures → maps of the quick look at 1/2, 1/4 and 1/8 of their size, every value at least zero.
 
-    tensors: weights and biases by name, as `network.folded` gives them, and `spreads`, the root of each map's mean
-    square over many paintings, by which what stands on the maps can weigh them. They are buffers that no state holds.
+    tensors: weights and biases by name, as `network.folded` gives them, and `spreads`, the root of the mean square of
+    each of these maps over many paintings, by which what stands on them can weigh them. They are buffers that no state
+    holds.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]):
@@ -33,25 +33,20 @@ class Frozen(nn.Module):
             if name != "spreads":
                 self.register_buffer(name.replace(".", "_"), tensor.detach().float().clone(), persistent=False)
         self.spreads = tuple(float(x) for x in tensors["spreads"])
-        self.blocks = sum(name.endswith("skip.weight") for name in tensors)
-        wide = [len(tensors[f"block{i}.skip.weight"]) for i in range(self.blocks)]
+        skips = sorted(name for name in tensors if name.endswith("skip.weight"))
+        self.blocks = {look: sum(name.startswith(look) for name in skips) for look in ("deep", "quick")}
+        wide = [len(tensors[name]) for name in skips if name.startswith("quick")]
         self.widths = (len(tensors["stem.weight"]), *wide)
         self.strides = tuple(2 << i for i in range(len(self.widths)))
 
     def forward(self, x: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
-        """The deep look's maps, fine to coarse. x: pictures as `as_rgba` gives them."""
-        x = F.relu(self._conv(x, "stem", 2, 1))
-        maps = [F.relu(x + self._conv(x, "keep", 1))]
-        for i in range(self.blocks):
-            x = maps[-1]
-            y = F.relu(self._conv(F.relu(self._conv(x, f"block{i}_first", 2)), f"block{i}_second", 1))
-            beside = F.conv2d(F.avg_pool2d(x, 2, ceil_mode=True), self.get_buffer(f"block{i}_skip_weight"))
-            maps.append(F.relu(self._conv(y, f"block{i}_widen", 1) + beside))
-        return maps
+        """The quick look's maps, fine to coarse. x: pictures as `as_rgba` gives them."""
+        x = F.relu_(self._conv(x, "stem", 2, 1))
+        return self._through("quick", F.relu_(self._conv(x, "keep", 1).add_(x)))
 
-    def fine(self, x: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n c H W"]:
-        """The wide look's map, at half of the picture's size."""
-        return both_signs(self._conv(x, "fine", 2, 2))
+    def maps(self, x: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
+        """The map of the wide look at 1/2 of the pictures' size, those of the deep look at 1/4, 1/8 and 1/16."""
+        return self._through("deep", F.relu_(self._conv(x, "fine", 2, 2)))
 
     def features(self, x: Float[Tensor, "n c h w"], cells: int = 2) -> Float[Tensor, "n d"]:
         """All that the primer sees in pictures in [-1, 1], of any channels, as means over cells × cells parts.
@@ -61,13 +56,26 @@ class Frozen(nn.Module):
         x = as_rgba(x)
         if not bool(torch.isfinite(x).all()):
             raise GessoError("The primer was shown pictures with values that are not finite numbers.")
-        maps = [self.fine(x), *self(x)]
-        return torch.cat([F.adaptive_avg_pool2d(m.float(), cells).flatten(1) for m in maps], 1)
+        return pooled(self.maps(x), cells)
+
+    def _through(self, look: str, x: Tensor) -> list[Tensor]:
+        maps = [x]
+        for i in range(self.blocks[look]):
+            x, name = maps[-1], f"{look}{i}"
+            y = F.relu_(self._conv(F.relu_(self._conv(x, f"{name}_first", 2)), f"{name}_second", 1))
+            beside = F.conv2d(F.avg_pool2d(x, 2, ceil_mode=True), self.get_buffer(f"{name}_skip_weight"))
+            maps.append(F.relu_(self._conv(y, f"{name}_widen", 1).add_(beside)))
+        return maps
 
     def _conv(self, x: Tensor, name: str, stride: int, pad: int | None = None) -> Tensor:
         weight = self.get_buffer(f"{name}_weight")
         pad = weight.shape[-1] // 2 if pad is None else pad
         return F.conv2d(x, weight, self.get_buffer(f"{name}_bias"), stride, pad)
+
+
+def pooled(maps: list[Tensor], cells: int) -> Float[Tensor, "n d"]:
+    """The means of each map over cells × cells parts, one after the other."""
+    return torch.cat([F.adaptive_avg_pool2d(m.float(), cells).flatten(1) for m in maps], 1)
 
 
 def load(path: Path = WEIGHTS) -> Frozen:

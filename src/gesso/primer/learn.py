@@ -21,34 +21,37 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gesso.primer.distance import spoilt, weigh
 from gesso.primer.frozen import Frozen
-from gesso.primer.network import Primer, folded
+from gesso.primer.network import Look, Primer, folded
 from gesso.primer.painter import INGREDIENTS, paint
-from gesso.primer.views import Look, look
+from gesso.primer.views import View
+from gesso.primer.views import look as views_of
 
 SIZE = 64  # pixels of a painting
+LEARNED = {"deep": 3, "quick": 2}  # maps that have heads to learn by: of the quick look not the first
 SHARES = (0.2, 0.2, 0.2, 0.28, 0.04, 0.03, 0.05)  # how often each scene of the painter is painted
 
 
 class School(nn.Module):
-    """The primer and the heads that it learns with, which are thrown away afterwards."""
+    """One look of the primer and the heads that it learns with, which are thrown away afterwards."""
 
-    def __init__(self, primer: Primer, plans: int, wide: int = 512, narrow: int = 128):
+    def __init__(self, primer: Primer, look: Look, plans: int, wide: int = 512, narrow: int = 128):
         super().__init__()
-        self.primer = primer
-        learned = primer.widths[1:]
+        self.primer, self.look = primer, look
+        widths = primer.widths[look][-LEARNED[look] :]
         self.project = nn.ModuleList(
-            nn.Sequential(nn.Linear(c, wide), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, narrow)) for c in learned
+            nn.Sequential(nn.Linear(c, wide), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, narrow)) for c in widths
         )
-        self.colours = nn.ModuleList(nn.Conv2d(c, 8, 1) for c in learned)
-        self.name = nn.Linear(learned[-1], plans)
+        self.colours = nn.ModuleList(nn.Conv2d(c, 8, 1) for c in widths)
+        self.name = nn.Linear(widths[-1], plans)
 
     def forward(self, x: Float[Tensor, "n 4 h w"], plan: Int[Tensor, " n"], temperature: float) -> dict[str, Tensor]:
         """The losses, each a number; x: views of the same plans in both of its halves."""
-        maps = self.primer(x)[1:]
+        maps = self.primer(x, self.look)[-LEARNED[self.look] :]
         pooled = [m.mean((2, 3)) for m in maps]
         contrasts = [contrast(head(p), temperature) for head, p in zip(self.project, pooled, strict=True)]
         colours = [
@@ -56,11 +59,22 @@ class School(nn.Module):
             for head, m in zip(self.colours, maps, strict=True)
         ]
         return {
-            "plan": F.cross_entropy(self.name(pooled[-1]).float(), plan, label_smoothing=0.1),
+            "plan": telling(self.name(pooled[-1]), plan),
             "contrast": contrasts[-1],
             "earlier contrast": torch.stack(contrasts[:-1]).sum(),
             "colours": torch.stack(colours).sum(),
         }
+
+
+def telling(y: Float[Tensor, "n k"], plan: Int[Tensor, " n"], smoothing: float = 0.1) -> Tensor:
+    """Mean cross-entropy with smoothed labels (Szegedy et al. 2016, section 7), without a table of logarithms.
+
+    In float32 whatever y is: where the sum is rounded, the slopes of a row no longer add up to zero, all its classes
+    drift together, and learning diverges after thousands of steps.
+    """
+    y = y.float()
+    wanted = (1 - smoothing) * y.gather(1, plan[:, None])[:, 0] + smoothing * y.mean(1)
+    return (torch.logsumexp(y, 1) - wanted).mean()
 
 
 def contrast(z: Float[Tensor, "n d"], temperature: float) -> Tensor:
@@ -95,19 +109,22 @@ def painted(folder: Path, plans: int, views: int, without: tuple[str, ...]) -> n
     return np.load(path, mmap_mode="r")
 
 
-def shown(paintings: np.ndarray, plans: np.ndarray, views: np.ndarray, how: Look, number: int) -> Tensor:
+def shown(paintings: np.ndarray, plans: np.ndarray, views: np.ndarray, how: View, number: int) -> Tensor:
     """Each plan as it is seen in each of `views` (k n), k · n in all."""
     pictures = [paintings[plan, view] for row in views for plan, view in zip(plans, row, strict=True)]
-    return look(pictures, how, number, torch.get_num_threads()).contiguous(memory_format=torch.channels_last)
+    return views_of(pictures, how, number, torch.get_num_threads()).contiguous(memory_format=torch.channels_last)
 
 
-def learn(asked: argparse.Namespace, paintings: np.ndarray) -> Iterator[tuple[int, Primer, dict[str, float]]]:
+def learn(asked: argparse.Namespace, look: Look, paintings: np.ndarray) -> Iterator[tuple[int, Primer, dict]]:
     """Step, network and mean losses, fifty times a run and at its end."""
     torch.manual_seed(asked.seed)
-    pick, how = np.random.default_rng(asked.seed), Look(asked.size, asked.least, asked.strong)
-    school = School(Primer(), len(paintings)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    first = np.arange(min(3000, len(paintings)))
-    school.primer.fine.fit(shown(paintings, first, first[None] * 0, how, 0), torch.Generator().manual_seed(asked.seed))
+    pick, how = np.random.default_rng(asked.seed), View(asked.size, asked.least, asked.strong)
+    primer = Primer()
+    school = School(primer, look, len(paintings)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if look == "deep":
+        first = np.arange(min(3000, len(paintings)))
+        seen = shown(paintings, first, first[None] * 0, how, 0)
+        primer.fine.fit(seen, torch.Generator().manual_seed(asked.seed))
     learned = [p for p in school.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in learned if p.ndim > 1], "weight_decay": 0.02},
@@ -132,25 +149,37 @@ def learn(asked: argparse.Namespace, paintings: np.ndarray) -> Iterator[tuple[in
         if (step + 1) % max(asked.steps // 50, 1) == 0 or step + 1 == asked.steps:
             means = {name: round(float(np.mean([t[name] for t in told])), 4) for name in told[0]}
             told.clear()
-            yield step + 1, school.primer, means
+            yield step + 1, primer, means
 
 
-@torch.inference_mode()
-def finished(primer: Primer, paintings: np.ndarray) -> dict[str, Tensor]:
-    """What is kept of a primer: its folded weights at half precision, and the spread of each map."""
+@torch.no_grad()
+def finished(primer: Primer, look: Look, paintings: np.ndarray) -> dict[str, Tensor]:
+    """What is kept of a look: its folded weights at half precision; of the quick one also the spread of each map."""
     tensors = folded(primer.eval())
-    frozen = Frozen({**tensors, "spreads": torch.ones(len(primer.widths))})
-    some = np.arange(min(1000, len(paintings)))
-    maps = frozen(shown(paintings, some, some[None] * 0, Look(strong=0.5), 0))
-    tensors["spreads"] = torch.stack([m.square().mean().sqrt() for m in maps])
+    if look == "quick":
+        frozen = Frozen({**tensors, "spreads": torch.ones(len(primer.widths[look]))})
+        some = np.arange(min(1000, len(paintings)))
+        maps = frozen(shown(paintings, some, some[None] * 0, View(strong=0.5), 0))
+        tensors["spreads"] = torch.stack([m.square().mean().sqrt() for m in maps])
     primer.train()
-    return {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    own = ("fine", "deep") if look == "deep" else ("stem", "keep", "quick", "spreads")
+    return {name: tensor.half().contiguous() for name, tensor in tensors.items() if name.startswith(own)}
+
+
+def weights_of_unlikeness(primer: Frozen, count: int = 500, times: int = 8) -> Float[Tensor, " d"]:
+    """How much each channel counts in the perceptual distance (see `distance.weigh`), from paintings of new plans."""
+    made, _ = paint(np.arange(count) + 1_000_000, np.zeros(count, int), SIZE, SHARES)
+    x, rng = torch.from_numpy(made).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.Generator().manual_seed(0)
+    ground = 2 * torch.rand(count, 3, 1, 1, generator=rng)
+    x = (x[:, :3] + (1 - x[:, 3:]) / 2 * ground).clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+    return weigh(*spoilt(primer, x, times, rng))
 
 
 def options() -> argparse.ArgumentParser:
     """What can be asked of a run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the paintings, the weights and the log")
+    parser.add_argument("--looks", choices=list(LEARNED), nargs="*", default=list(LEARNED), help="what learns")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--plans", type=int, default=10_000, help="plans that are painted")
     parser.add_argument("--views", type=int, default=16, help="paintings of each plan")
@@ -161,26 +190,31 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--temperature", type=float, default=0.2)
     parser.add_argument("--least", type=float, default=0.2, help="the smallest part of a painting that is shown")
     parser.add_argument("--strong", type=float, default=0.5, help="share of the views whose colours change much")
+    parser.add_argument("--spoilt", type=int, default=500, help="paintings that the distance learns from")
     parser.add_argument("--half", action="store_true", help="compute in bfloat16")
     parser.add_argument("--without", choices=INGREDIENTS, nargs="*", default=(), help="leave out of the paintings")
     return parser
 
 
 def main() -> None:
-    """Paint, learn, and write the weights with what they came from."""
+    """Paint, learn one look after the other, and write the weights with what they came from.
+
+    Each look is kept in a file of its own, and all in one once both have learned; with `--looks` they can learn in two
+    processes at once.
+    """
     asked = options().parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     words = [asked.out.name if word == str(asked.out) else word for word in sys.argv[1:]]
-    begun, log = time.monotonic(), []
+    begun = time.monotonic()
     paintings = painted(asked.out, asked.plans, asked.views, tuple(asked.without))
     painting = round(time.monotonic() - begun)
-    for step, primer, losses in learn(asked, paintings):
-        log.append({"step": step, "seconds": round(time.monotonic() - begun), **losses})
-        print(json.dumps(log[-1]), flush=True)
-        path = asked.out / "primer.safetensors"
-        save_file(finished(primer, paintings), path)
+    for look in asked.looks:
+        begun, log = time.monotonic(), []
+        for step, primer, losses in learn(asked, look, paintings):
+            log.append({"step": step, "seconds": round(time.monotonic() - begun), **losses})
+            print(json.dumps({"look": look, **log[-1]}), flush=True)
+            save_file(finished(primer, look, paintings), asked.out / f"{look}.safetensors")
         facts = {
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "command": shlex.join(["python", "-m", "gesso.primer.learn", *words]),
             "precision": "bfloat16" if asked.half else "float32",
             "torch": torch.__version__,
@@ -189,7 +223,21 @@ def main() -> None:
             "seconds": round(time.monotonic() - begun),
             "log": log[:: max(len(log) // 10, 1)],
         }
-        (asked.out / "primer.json").write_text(json.dumps(facts, indent=1) + "\n")
+        (asked.out / f"{look}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    together(asked.out, asked.spoilt)
+
+
+def together(folder: Path, count: int) -> None:
+    """One file of both looks, and of how much each channel counts in the distance, once both have learned."""
+    parts = [folder / f"{look}.safetensors" for look in LEARNED]
+    if not all(path.with_suffix(".json").exists() for path in parts):
+        return
+    tensors = {name: tensor for path in parts for name, tensor in load_file(path).items()}
+    path = folder / "primer.safetensors"
+    save_file(tensors | {"unlike": weights_of_unlikeness(Frozen(tensors), count)}, path)
+    facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    facts |= {part.stem: json.loads(part.with_suffix(".json").read_text()) for part in parts}
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

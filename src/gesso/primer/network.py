@@ -1,27 +1,29 @@
-"""The network of the primer while it learns: a wide shallow look at a picture, and a narrow deep one.
+"""The network of the primer while it learns: a wide look at a picture, a deep one behind it, and a quick one.
 
 The wide look is one convolution that is not learned by gradient but fitted to paintings in closed form (`Fine.fit`):
 its filters are the directions that many whitened patches share (spherical k-means; Coates & Ng 2012), and both signs
 of each answer are kept. Pooled, its map tells more of a picture than many a deep network's, and it holds colours and
-fine texture. The deep look is a small residual network that learns from views of paintings (see `learn`).
+fine texture. The deep look is a residual network on that map; the two together are the primer's features. Critics need
+another: whitening amplifies the finest detail, and a critic behind it learns slowly. The quick look sees the pixels
+themselves, and costs a quarter. Both learn from views of paintings (see `learn`).
 """
+
+from collections.abc import Iterator
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["FINE", "INNER", "THRESHOLD", "WIDTHS", "Primer", "both_signs", "folded"]
+__all__ = ["THRESHOLD", "Look", "Primer", "folded"]
 
+Look = Literal["deep", "quick"]
+Widths = tuple[tuple[int, int], ...]
 FINE = 128  # filters of the wide look
-WIDTHS = (32, 128, 288)  # channels of the deep look's maps at 1/2, 1/4 and 1/8 of a picture's size
-INNER = (64, 96)  # channels within the blocks that halve
+DEEP: Widths = ((64, 128), (96, 288), (128, 512))  # channels within and behind each block: maps at 1/4, 1/8 and 1/16
+QUICK: Widths = ((0, 32), (32, 128), (64, 256))  # likewise: maps at 1/2, 1/4 and 1/8
 THRESHOLD = 0.25  # what an answer of the wide look must exceed, in units of its spread
-
-
-def both_signs(y: Float[Tensor, "n c h w"]) -> Float[Tensor, "n C h w"]:
-    """What exceeds the threshold above zero, then what does below."""
-    return torch.cat([F.relu(y - THRESHOLD), F.relu(-y - THRESHOLD)], 1)
 
 
 class Fine(nn.Module):
@@ -31,9 +33,15 @@ class Fine(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(4, filters, 6, 2, 2).requires_grad_(False)
 
+    def both(self) -> tuple[Tensor, Tensor]:
+        """Weights and biases of the filters, and of their opposites, each less the threshold."""
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        return torch.cat([weight, -weight]), torch.cat([bias, -bias]) - THRESHOLD
+
     def forward(self, x: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n c H W"]:
         """H = h / 2, W = w / 2, c: twice as many as the filters."""
-        return both_signs(self.conv(x))
+        return F.relu_(F.conv2d(x, *self.both(), stride=2, padding=2))
 
     @torch.no_grad()
     def fit(self, x: Float[Tensor, "n 4 h w"], rng: torch.Generator, patches: int = 120_000, rounds: int = 8) -> None:
@@ -61,18 +69,6 @@ class Fine(nn.Module):
         self.conv.bias.copy_(-(filters @ mean))
 
 
-class Keeping(nn.Module):
-    """A 3×3 convolution beside the map itself (He et al. 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv, self.norm = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The map, with what its surroundings say added."""
-        return F.relu(x + self.norm(self.conv(x)))
-
-
 class Halving(nn.Module):
     """Halves a map: two narrow 3×3 convolutions and a wide 1×1 one, beside the mean of four pixels.
 
@@ -92,30 +88,58 @@ class Halving(nn.Module):
         return F.relu(self.norm3(self.widen(y)) + self.skip(F.avg_pool2d(x, 2, ceil_mode=True)))
 
 
-class Primer(nn.Module):
-    """Pictures → maps of features at 1/2, 1/4 and 1/8 of their size, every value at least zero."""
+class Keeping(nn.Module):
+    """A 3×3 convolution beside the map itself (He et al. 2016)."""
 
-    def __init__(self, fine: int = FINE, widths: tuple[int, ...] = WIDTHS, inner: tuple[int, ...] = INNER):
+    def __init__(self, channels: int):
         super().__init__()
-        self.widths = widths
-        self.fine = Fine(fine)
-        self.stem, self.norm = nn.Conv2d(4, widths[0], 4, 2, 1, bias=False), nn.BatchNorm2d(widths[0])
-        self.keep = Keeping(widths[0])
-        self.blocks = nn.ModuleList(Halving(a, m, b) for a, m, b in zip(widths, inner, widths[1:], strict=False))
+        self.conv, self.norm = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
 
-    def forward(self, x: Float[Tensor, "n 4 h w"]) -> list[Tensor]:
-        """The deep look's maps, fine to coarse. x: pictures in [-1, 1], premultiplied, with alpha."""
-        maps = [self.keep(F.relu(self.norm(self.stem(x))))]
-        for block in self.blocks:
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The map, with what its surroundings say added."""
+        return F.relu(x + self.norm(self.conv(x)))
+
+
+class Primer(nn.Module):
+    """Pictures → maps of the deep look at 1/4, 1/8 and 1/16 of their size, of the quick look at 1/2, 1/4 and 1/8."""
+
+    def __init__(self, fine: int = FINE, deep: Widths = DEEP, quick: Widths = QUICK):
+        super().__init__()
+        self.widths = {"deep": [c for _, c in deep], "quick": [c for _, c in quick]}
+        self.fine = Fine(fine)
+        self.deep = nn.ModuleList(_blocks(2 * fine, deep))
+        stem = quick[0][1]
+        self.stem, self.norm = nn.Conv2d(4, stem, 4, 2, 1, bias=False), nn.BatchNorm2d(stem)
+        self.keep = Keeping(stem)
+        self.quick = nn.ModuleList(_blocks(stem, quick[1:]))
+
+    def forward(self, x: Float[Tensor, "n 4 h w"], look: Look) -> list[Tensor]:
+        """The learned maps of one look, fine to coarse, every value at least zero.
+
+        x: pictures in [-1, 1], premultiplied, with alpha.
+        """
+        if look == "deep":
+            return self._through(self.deep, self.fine(x))[1:]
+        return self._through(self.quick, self.keep(F.relu(self.norm(self.stem(x)))))
+
+    def _through(self, blocks: nn.ModuleList, x: Tensor) -> list[Tensor]:
+        maps = [x]
+        for block in blocks:
             maps.append(block(maps[-1]))
         return maps
+
+
+def _blocks(inside: int, widths: Widths) -> Iterator[Halving]:
+    for inner, outside in widths:
+        yield Halving(inside, inner, outside)
+        inside = outside
 
 
 @torch.no_grad()
 def folded(primer: Primer) -> dict[str, Tensor]:
     """The weights and biases of its convolutions, each batch norm taken into the one before it (see `frozen`)."""
-    assert primer.fine.conv.bias is not None
-    tensors = {"fine.weight": primer.fine.conv.weight.clone(), "fine.bias": primer.fine.conv.bias.clone()}
+    weight, bias = primer.fine.both()
+    tensors = {"fine.weight": weight, "fine.bias": bias}
 
     def fold(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         assert norm.running_var is not None
@@ -126,10 +150,11 @@ def folded(primer: Primer) -> dict[str, Tensor]:
 
     fold("stem", primer.stem, primer.norm)
     fold("keep", primer.keep.conv, primer.keep.norm)
-    for i, block in enumerate(primer.blocks):
-        assert isinstance(block, Halving)
-        fold(f"block{i}.first", block.first, block.norm1)
-        fold(f"block{i}.second", block.second, block.norm2)
-        fold(f"block{i}.widen", block.widen, block.norm3)
-        tensors[f"block{i}.skip.weight"] = block.skip.weight.clone()
+    for look, blocks in (("deep", primer.deep), ("quick", primer.quick)):
+        for i, block in enumerate(blocks):
+            assert isinstance(block, Halving)
+            fold(f"{look}{i}.first", block.first, block.norm1)
+            fold(f"{look}{i}.second", block.second, block.norm2)
+            fold(f"{look}{i}.widen", block.widen, block.norm3)
+            tensors[f"{look}{i}.skip.weight"] = block.skip.weight.clone()
     return tensors

@@ -18,12 +18,12 @@ from torch import Tensor
 from gesso.primer.painter.compiled import compiled
 from gesso.primer.painter.dice import bell, between, likely, seed
 
-__all__ = ["Look", "look"]
+__all__ = ["View", "look"]
 
 TAPS = 4  # pixels that a pixel of a view is made of, in each direction: enough to halve
 
 
-class Look(NamedTuple):
+class View(NamedTuple):
     """How paintings are looked at."""
 
     size: int = 32  # pixels of what is seen
@@ -31,7 +31,7 @@ class Look(NamedTuple):
     strong: float = 0.7  # share of the views whose colours change much
 
 
-def look(paintings: Sequence[np.ndarray], how: Look, number: int, threads: int = 0) -> Float[Tensor, "n 4 s s"]:
+def look(paintings: Sequence[np.ndarray], how: View, number: int, threads: int = 0) -> Float[Tensor, "n 4 s s"]:
     """A view of each painting, in [-1, 1] and channels last.
 
     paintings: n arrays `h w 4` uint8, premultiplied, as the painter gives them. number: seed of the views. threads: 0
