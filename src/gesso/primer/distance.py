@@ -6,6 +6,8 @@ which the paper learns the weights from, Gesso has none of; its weights learn to
 way (see `distort`) in the order of how badly they are.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -50,12 +52,16 @@ def differences(
             f"Pictures of {_size(x)} and of {_size(y)} cannot be compared.", "Bring both to one size and one form."
         )
     means = []
-    for m in primer.maps(as_rgba(torch.cat([x, y]))):
-        m = m.float()
-        m = m * (m.square().sum(1, keepdim=True) + 1e-6).rsqrt()
-        a, b = m.chunk(2)
+    for a, b in zip(_directions(primer, x), _directions(primer, y), strict=True):
         means.append((a - b).square().mean((2, 3)))
     return torch.cat(means, 1)
+
+
+def _directions(primer: Frozen | OwnNetwork, x: Tensor) -> Iterator[Tensor]:
+    """The maps, scaled to length one at each place; without a trace of gradients where nothing wants them."""
+    for m in primer.maps(as_rgba(x).contiguous(memory_format=torch.channels_last)):
+        m = m.float()
+        yield m * (m.square().sum(1, keepdim=True) + 1e-6).rsqrt()
 
 
 def _size(x: Tensor) -> str:
