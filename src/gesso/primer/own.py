@@ -4,7 +4,6 @@ Networks that look at pictures are chains of a few operations, which this module
 activations, sums and products, pooling. What follows the last map, a classifier's head say, is left out.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,9 +168,7 @@ def _read(path: Path) -> tuple[list[Node], dict[str, Tensor], str]:
     inputs = [i.name for i in graph.input if i.name not in arrays]
     if len(inputs) != 1:
         raise GessoError(f"{path} wants {len(inputs)} inputs.", "Choose a network that takes pictures alone.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # arrays that cannot be written to are copied by float() or clone()
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     return [Node(p, helper) for p in graph.node if p.op_type != "Constant"], tensors, inputs[0]
 
 
