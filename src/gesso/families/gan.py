@@ -253,8 +253,11 @@ class GAN(Family[GANConfig, GANKnobs]):
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The game; see `losses.py` for its equations."""
         real, label = batch.image, batch.label if self.classes else None
-        if isinstance(self.parts["critic"], PrimerCritic | Absent):
-            return self._judge_parts(turn, real, label, rng)
+        critic = self.parts["critic"]
+        if isinstance(critic, Absent):
+            critic()  # says what is missing
+        if isinstance(critic, PrimerCritic):
+            return self._judge_parts(critic, turn, real, label, rng)
         if turn.name == "penalty":
             return self._penalty(
                 real, self._draw(len(real), label, rng).detach(), label, rng, self.config.penalty_every
@@ -292,12 +295,11 @@ class GAN(Family[GANConfig, GANKnobs]):
         judged_real, judged_fake = critic(both, twice).float().chunk(2)
         return judged_real, judged_fake
 
-    def _judge_parts(self, turn: Turn, real: Tensor, label: Label, rng: torch.Generator) -> dict[str, Tensor]:
+    def _judge_parts(
+        self, critic: PrimerCritic, turn: Turn, real: Tensor, label: Label, rng: torch.Generator
+    ) -> dict[str, Tensor]:
         """The game at every place of every head; one look of the primer serves both networks."""
-        critic, game, augment = self.parts["critic"], self.game, self.parts["augment"]
-        if isinstance(critic, Absent):
-            critic()
-        assert isinstance(critic, PrimerCritic)
+        game, augment = self.game, self.parts["augment"]
         fake = self._draw(len(real), label, rng)
         real, fake = augment(torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
         part = critic.part(real, rng)
