@@ -1,6 +1,6 @@
 """Adversarial losses and gradient penalties: one unweighted value a picture; the caller averages and weighs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -61,6 +61,19 @@ def generator_share(game: Adversarial, real: Judgement, fake: Judgement) -> Judg
         (critic,) = torch.autograd.grad(game.critic(real, fake).sum(), fake)
         (generator,) = torch.autograd.grad(game.generator(real, fake).sum(), fake)
     return generator / torch.where(critic.abs() < 1e-12, torch.full_like(critic, 1e-12), critic)
+
+
+def led_past(loss: Tensor, stops: Sequence[Tensor], ways: Sequence[Tensor]) -> Tensor:
+    """The loss, whose gradients at `stops` flow on into `ways` and into nothing else.
+
+    So one pass through a critic serves two losses, and the networks between do not learn from this one. stops: leaves
+    of the graph, n … each. ways: for each stop the same values, or the last m of them, with a history.
+    """
+    lift = 4096  # a power of two, so exact; in float16 small slopes would be lost
+    slopes = torch.autograd.grad(lift * loss, stops, retain_graph=True)
+    onward = [(way * (slope[-len(way) :] / lift)).sum() for way, slope in zip(ways, slopes, strict=True)]
+    flow = torch.stack(onward).sum()
+    return loss.detach() + flow - flow.detach()
 
 
 def _squared_gradient(critic: Critic, images: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " n"], Tensor]:

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from gesso.augment import OPERATIONS, Augment
 from gesso.contract.family import Adam, Batch, Clock, Condition, Facts, Family, Learning, Turn
-from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, r1_penalty
+from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, led_past, r1_penalty
 from gesso.nn import Decoder, DownBlock, Project, channels_at, dcgan_init, levels, normalised, scale_gradient
 from gesso.options import Field, Options
-from gesso.primer.critic import PrimerCritic, held
+from gesso.primer.critic import PrimerCritic
 from gesso.primer.frozen import load
 from gesso.primer.own import Absent, network
 
@@ -298,7 +298,7 @@ class GAN(Family[GANConfig, GANKnobs]):
     def _judge_parts(
         self, critic: PrimerCritic, turn: Turn, real: Tensor, label: Label, rng: torch.Generator
     ) -> dict[str, Tensor]:
-        """The game at every place of every head; one look of the primer serves both networks."""
+        """The game at every place of every head; one look of the primer and one judgement serve both networks."""
         game, augment = self.game, self.parts["augment"]
         fake = self._draw(len(real), label, rng)
         real, fake = augment(torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
@@ -307,7 +307,7 @@ class GAN(Family[GANConfig, GANKnobs]):
             known = critic.see(real, part)
         maps = critic.see(fake, part)
         twice = None if label is None else torch.cat([label, label])
-        both = [torch.cat([a, b.detach()]) for a, b in zip(known, maps, strict=True)]
+        both = [torch.cat([a, b.detach()]).requires_grad_() for a, b in zip(known, maps, strict=True)]
         judged = [y.float().chunk(2) for y in critic.judge(both, twice)]
         out: dict[str, Tensor] = {}
         if turn.name != "generator":
@@ -315,10 +315,8 @@ class GAN(Family[GANConfig, GANKnobs]):
             last_real, last_fake = judged[-1]
             augment.adapt(last_real.detach().mean(1), last_fake.detach().mean(1))  # pyright: ignore[reportCallIssue]
         if turn.name != "critic":
-            with held(critic):
-                shown = zip(judged, critic.judge(maps, label), strict=True)
-            losses = [game.generator(real.detach(), fake.float()).mean() for (real, _), fake in shown]
-            out["generator"] = torch.stack(losses).mean()
+            loss = torch.stack([game.generator(r.detach(), f).mean() for r, f in judged]).mean()
+            out["generator"] = led_past(loss, both, maps)
         return out
 
     def _penalty(self, real: Tensor, fake: Tensor, label: Label, rng: torch.Generator, times: int) -> dict[str, Tensor]:

@@ -6,8 +6,7 @@ that no head can rely on a few channels. What the primer overlooks, exact colour
 network on the picture itself looks after.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,7 @@ from gesso.nn import normalised
 from gesso.primer.frozen import Frozen, as_rgba
 from gesso.primer.own import OwnNetwork
 
-__all__ = ["PrimerCritic", "held"]
+__all__ = ["PrimerCritic"]
 
 SHARP = 6.0  # how much steeper than the heads the eye for pixels may judge
 Part = tuple[slice, slice]
@@ -130,16 +129,3 @@ class PrimerCritic(nn.Module):
 
 def _halved(stretch: slice) -> slice:
     return slice(*(None if end is None else end // 2 for end in (stretch.start, stretch.stop)))
-
-
-@contextmanager
-def held(network: nn.Module) -> Iterator[None]:
-    """Within, nothing of the network learns, though gradients pass through it."""
-    learning = [p for p in network.parameters() if p.requires_grad]
-    for p in learning:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in learning:
-            p.requires_grad_(True)

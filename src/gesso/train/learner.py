@@ -58,6 +58,7 @@ class Learner:
     def _turn(self, turn: Turn, number: int, batch: Batch, clock: Clock, seed: int) -> dict[str, Tensor]:
         for part, network in self.family.parts.items():
             network.requires_grad_(part in turn.parts)
+        learning = [p for part in turn.parts for p in self.family.parts[part].parameters()]
         logs: dict[str, Tensor] = {}
         pieces = cut(batch, self.accumulate)
         for piece, share in enumerate(pieces):
@@ -66,7 +67,7 @@ class Learner:
             with self.engine.autocast(self.fabric.device):
                 losses = self.family.losses(turn, share, clock, rng)
                 total = torch.stack([loss for loss in losses.values() if loss.requires_grad]).sum() * weight
-            self.scaler.scale(total).backward()
+            self.scaler.scale(total).backward(inputs=learning)
             for name, value in losses.items():
                 logs[name] = logs.get(name, torch.zeros_like(value.detach())) + value.detach() * weight
         gradients = self._gather(turn)
