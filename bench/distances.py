@@ -27,6 +27,7 @@ from gesso.primer.distance import differences
 from gesso.primer.distort import distort
 from gesso.primer.frozen import Frozen, load
 from gesso.primer.learn import weights_of_unlikeness
+from gesso.primer.network import Look
 
 KINDS = ("blur", "noise", "jpeg", "shift", "warp", "hue")
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -84,11 +85,11 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     return torch.tensor([1 - structural_similarity(a, b, channel_axis=2, data_range=2.0) for a, b in pairs])
 
 
-def by(primer: Frozen, weights: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def by(primer: Frozen, weights: Tensor, look: Look = "deep") -> Callable[[Tensor, Tensor], Tensor]:
     @torch.no_grad()
     def far(x: Tensor, y: Tensor) -> Tensor:
         halves = zip(x.split(10), y.split(10), strict=True)
-        return torch.cat([differences(primer, a, b) @ weights for a, b in halves])
+        return torch.cat([differences(primer, a, b, look) @ weights for a, b in halves])
 
     return far
 
@@ -108,13 +109,15 @@ def order(distances: Tensor) -> tuple[float, float]:
 def main() -> None:
     torch.set_num_threads(1)
     primer = load()
-    even = torch.ones_like(primer.get_buffer("unlike"))
+    learned, quick = (primer.get_buffer(f"unlike_{look}") for look in ("deep", "quick"))
+    even = torch.ones_like(learned)
     measures = {"PSNR": [psnr], "SSIM": [ssim], "untrained": [], "untrained, weighed": []}
     for seed in range(3):
         random = untrained(seed)
         measures["untrained"].append(by(random, even))
-        measures["untrained, weighed"].append(by(random, weights_of_unlikeness(random)))
-    measures |= {"primer, unweighed": [by(primer, even)], "primer": [by(primer, primer.get_buffer("unlike"))]}
+        measures["untrained, weighed"].append(by(random, weights_of_unlikeness(random, "deep")))
+    measures |= {"primer, unweighed": [by(primer, even)], "primer": [by(primer, learned)]}
+    measures["primer, quick look"] = [by(primer, quick, "quick")]
     for name, x in sets().items():
         spoilt = []
         for kind in KINDS:

@@ -10,6 +10,7 @@ from gesso.errors import GessoError
 from gesso.primer.distance import Distance, weigh
 from gesso.primer.distort import KINDS, distort
 from gesso.primer.frozen import load
+from gesso.primer.network import Look
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,9 @@ def pictures():
     return x.clamp(-1, 1)
 
 
-@pytest.fixture(scope="module")
-def distance():
-    return Distance()
+@pytest.fixture(scope="module", params=["deep", "quick"])
+def distance(request):
+    return Distance(look=request.param)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,10 +98,12 @@ def test_weights_learn_which_channels_tell():
     )
 
 
-def test_the_shipped_weights_are_for_all_channels():
+@pytest.mark.parametrize("look", ["deep", "quick"])
+def test_the_shipped_weights_are_for_all_channels(look: Look):
     primer = load()
-    unlike = primer.get_buffer("unlike").numpy()
-    seen = sum(m.shape[1] for m in primer.maps(torch.zeros(1, 4, 16, 16)))
+    unlike = primer.get_buffer(f"unlike_{look}").numpy()
+    see = primer.maps if look == "deep" else primer
+    seen = sum(m.shape[1] for m in see(torch.zeros(1, 4, 16, 16)))
     assert unlike.shape == (seen,)
     assert np.isfinite(unlike).all()
     assert (unlike >= 0).all()

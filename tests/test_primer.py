@@ -15,7 +15,7 @@ from gesso.errors import GessoError
 from gesso.families.gan import GAN
 from gesso.primer import learn
 from gesso.primer.critic import PrimerCritic
-from gesso.primer.frozen import Frozen, as_rgba, load
+from gesso.primer.frozen import WEIGHTS, Frozen, as_rgba, load
 from gesso.primer.network import THRESHOLD, Fine, Primer, folded
 from gesso.primer.painter import paint
 from gesso.primer.views import View, look
@@ -110,6 +110,13 @@ def test_what_the_primer_cannot_look_at(frozen):
     assert as_rgba(alpha) is alpha
 
 
+def test_the_shipped_primer_is_small_and_says_what_it_came_from():
+    facts = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    assert WEIGHTS.stat().st_size <= 3_000_000
+    assert {facts[look]["precision"] for look in ("deep", "quick")} == {"bfloat16"}
+    assert all(f"--looks {look}" in facts[look]["command"] for look in ("deep", "quick"))
+
+
 def test_contrast_in_closed_form():
     """Partners that agree, all others at right angles: log(1 + (n - 2) e^(-1/T))."""
     z = torch.eye(4).repeat(2, 1) * torch.tensor([1.0, 3.0, 2.0, 5.0] * 2)[:, None]
@@ -147,10 +154,10 @@ def test_learning_from_a_command(tmp_path, monkeypatch):
     for way in ("deep", "quick"):
         assert "--steps 24" in facts[way]["command"]
         assert facts[way]["log"][0]["colours"] > facts[way]["log"][-1]["colours"]
-    assert path.stat().st_size < 3_000_000
-    unlike = load(path).get_buffer("unlike")
-    assert torch.isfinite(unlike).all()
-    assert (unlike >= 0).all()
+    for way in ("deep", "quick"):
+        unlike = load(path).get_buffer(f"unlike_{way}")
+        assert torch.isfinite(unlike).all()
+        assert (unlike >= 0).all()
     data = path.read_bytes()
     for way in ("quick", "deep"):  # one after the other, in another order: the same seed, the same weights
         monkeypatch.setattr(sys, "argv", ["learn", *words, "--looks", way])

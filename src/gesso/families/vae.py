@@ -106,7 +106,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
                 "decoder": Decoder(config.latent, config.width, shape, self.classes),
             }
         )
-        self.distance = Distance() if config.perceptual else None
+        self.distance = Distance(look="quick") if config.perceptual else None
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """Both networks learn in one turn."""

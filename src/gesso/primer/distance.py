@@ -6,7 +6,7 @@ which the paper learns the weights from, Gesso has none of; its weights learn to
 way (see `distort`) in the order of how badly they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gesso.errors import GessoError
 from gesso.primer.distort import KINDS, distort
 from gesso.primer.frozen import Frozen, as_rgba, load
+from gesso.primer.network import Look
 from gesso.primer.own import OwnNetwork
 
 __all__ = ["Distance", "differences", "spoilt", "weigh"]
@@ -24,42 +25,44 @@ __all__ = ["Distance", "differences", "spoilt", "weigh"]
 class Distance(nn.Module):
     """Pairs of pictures → how unlike they look: 0 for equal ones, the same both ways round, with gradients.
 
-    primer: Gesso's unless given; nothing in it learns. A network of the user's own has no learned weights: there every
-    channel counts the same, and so do all maps.
+    primer: Gesso's unless given; nothing in it learns. look: the deep one sees more, the quick one is cheaper, for
+    losses. A network of the user's own has but one, and no learned weights: there every channel counts the same, and
+    so do all maps.
     """
 
-    def __init__(self, primer: Frozen | OwnNetwork | None = None):
+    def __init__(self, primer: Frozen | OwnNetwork | None = None, look: Look = "deep"):
         super().__init__()
-        self.primer = primer or load()
-        if not hasattr(self.primer, "unlike"):
-            widths = self.primer.widths
-            self.primer.register_buffer("unlike", torch.ones(sum(widths)) / len(widths), persistent=False)
+        self.primer, self.look = primer or load(), look
+        widths = self.primer.widths
+        even = torch.ones(sum(widths)) / len(widths)
+        weights = even if isinstance(self.primer, OwnNetwork) else self.primer.get_buffer(f"unlike_{look}")
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """Of pictures in [-1, 1], of 1, 3 or 4 channels (alpha premultiplied), from 16 pixels.
 
         Raises GessoError where the shapes differ, and for pictures that the primer cannot look at.
         """
-        return differences(self.primer, x, y) @ self.primer.get_buffer("unlike")
+        return differences(self.primer, x, y, self.look) @ self.get_buffer("weights")
 
 
 def differences(
-    primer: Frozen | OwnNetwork, x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"]
+    primer: Frozen | OwnNetwork, x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"], look: Look = "deep"
 ) -> Float[Tensor, "n d"]:
     """The mean squared difference of each channel of each map, scaled to length one at each place."""
     if x.shape != y.shape:
         raise GessoError(
             f"Pictures of {_size(x)} and of {_size(y)} cannot be compared.", "Bring both to one size and one form."
         )
-    means = []
-    for a, b in zip(_directions(primer, x), _directions(primer, y), strict=True):
+    maps, means = primer if look == "quick" else primer.maps, []
+    for a, b in zip(_directions(maps, x), _directions(maps, y), strict=True):
         means.append((a - b).square().mean((2, 3)))
     return torch.cat(means, 1)
 
 
-def _directions(primer: Frozen | OwnNetwork, x: Tensor) -> Iterator[Tensor]:
-    """The maps, scaled to length one at each place; without a trace of gradients where nothing wants them."""
-    for m in primer.maps(as_rgba(x).contiguous(memory_format=torch.channels_last)):
+def _directions(maps: Callable[[Tensor], list[Tensor]], x: Tensor) -> Iterator[Tensor]:
+    """The maps, scaled to length one at each place."""
+    for m in maps(as_rgba(x).contiguous(memory_format=torch.channels_last)):
         m = m.float()
         yield m * (m.square().sum(1, keepdim=True) + 1e-6).rsqrt()
 
@@ -69,7 +72,9 @@ def _size(x: Tensor) -> str:
 
 
 @torch.no_grad()
-def spoilt(primer: Frozen, x: Float[Tensor, "n 3 h w"], times: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def spoilt(
+    primer: Frozen, look: Look, x: Float[Tensor, "n 3 h w"], times: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """`differences` of each picture from itself spoilt so many times (n times d), and how badly (n times)."""
     kinds, n = list(KINDS), len(x)
     strength = torch.rand(times, n, generator=rng)
@@ -82,7 +87,7 @@ def spoilt(primer: Frozen, x: Float[Tensor, "n 3 h w"], times: int, rng: torch.G
             if some.any():
                 bad[some] = distort(x[some], name, strength[turn, some], rng)
         parts = zip(x.split(100), bad.split(100), strict=True)
-        rows.append(torch.cat([differences(primer, a, b) for a, b in parts]))
+        rows.append(torch.cat([differences(primer, a, b, look) for a, b in parts]))
     return torch.stack(rows, 1), strength.T
 
 

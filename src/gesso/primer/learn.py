@@ -166,13 +166,13 @@ def finished(primer: Primer, look: Look, paintings: np.ndarray) -> dict[str, Ten
     return {name: tensor.half().contiguous() for name, tensor in tensors.items() if name.startswith(own)}
 
 
-def weights_of_unlikeness(primer: Frozen, count: int = 500, times: int = 8) -> Float[Tensor, " d"]:
+def weights_of_unlikeness(primer: Frozen, look: Look, count: int = 500, times: int = 8) -> Float[Tensor, " d"]:
     """How much each channel counts in the perceptual distance (see `distance.weigh`), from paintings of new plans."""
     made, _ = paint(np.arange(count) + 1_000_000, np.zeros(count, int), SIZE, SHARES)
     x, rng = torch.from_numpy(made).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.Generator().manual_seed(0)
     ground = 2 * torch.rand(count, 3, 1, 1, generator=rng)
     x = (x[:, :3] + (1 - x[:, 3:]) / 2 * ground).clamp(-1, 1).contiguous(memory_format=torch.channels_last)
-    return weigh(*spoilt(primer, x, times, rng))
+    return weigh(*spoilt(primer, look, x, times, rng))
 
 
 def options() -> argparse.ArgumentParser:
@@ -234,7 +234,8 @@ def together(folder: Path, count: int) -> None:
         return
     tensors = {name: tensor for path in parts for name, tensor in load_file(path).items()}
     path = folder / "primer.safetensors"
-    save_file(tensors | {"unlike": weights_of_unlikeness(Frozen(tensors), count)}, path)
+    primer = Frozen(tensors)
+    save_file(tensors | {f"unlike.{look}": weights_of_unlikeness(primer, look, count) for look in LEARNED}, path)
     facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     facts |= {part.stem: json.loads(part.with_suffix(".json").read_text()) for part in parts}
     path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
