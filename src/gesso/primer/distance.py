@@ -30,6 +30,8 @@ class Distance(nn.Module):
     so do all maps.
     """
 
+    look: Look
+
     def __init__(self, primer: Frozen | OwnNetwork | None = None, look: Look = "deep"):
         super().__init__()
         self.primer, self.look = primer or load(), look

@@ -32,12 +32,14 @@ from gesso.primer.views import View
 from gesso.primer.views import look as views_of
 
 SIZE = 64  # pixels of a painting
-LEARNED = {"deep": 3, "quick": 2}  # maps that have heads to learn by: of the quick look not the first
+LEARNED: dict[Look, int] = {"deep": 3, "quick": 2}  # maps that have heads to learn by: of the quick look not the first
 SHARES = (0.2, 0.2, 0.2, 0.28, 0.04, 0.03, 0.05)  # how often each scene of the painter is painted
 
 
 class School(nn.Module):
     """One look of the primer and the heads that it learns with, which are thrown away afterwards."""
+
+    look: Look
 
     def __init__(self, primer: Primer, look: Look, plans: int, wide: int = 512, narrow: int = 128):
         super().__init__()

@@ -105,7 +105,7 @@ class Primer(nn.Module):
 
     def __init__(self, fine: int = FINE, deep: Widths = DEEP, quick: Widths = QUICK):
         super().__init__()
-        self.widths = {"deep": [c for _, c in deep], "quick": [c for _, c in quick]}
+        self.widths: dict[Look, list[int]] = {"deep": [c for _, c in deep], "quick": [c for _, c in quick]}
         self.fine = Fine(fine)
         self.deep = nn.ModuleList(_blocks(2 * fine, deep))
         stem = quick[0][1]
