@@ -1,9 +1,21 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from gesso.errors import GessoError
-from gesso.nn import Decoder, DownBlock, LabelNorm, Project, UpBlock, channels_at, levels, normalised, scale_gradient
+from gesso.nn import (
+    Decoder,
+    Doubling,
+    DownBlock,
+    LabelNorm,
+    Project,
+    UpBlock,
+    channels_at,
+    levels,
+    normalised,
+    scale_gradient,
+)
 
 
 def test_levels():
@@ -45,6 +57,27 @@ def test_projection_adds_the_inner_product():
     x, label = torch.randn(3, 16), torch.tensor([3, 0, 1])
     expected = head.linear(x)[:, 0] + (head.embed.weight[label] * x).sum(1) / 4
     torch.testing.assert_close(head(x, label), expected)
+
+
+def test_doubling_keeps_what_is_even():
+    """Of a map that is even, within the border; any other kernel would leave a pattern of two pixels."""
+    layer, x = Doubling(5, 3), torch.randn(2, 5, 1, 1).expand(2, 5, 6, 7)
+    y = layer(x)
+    assert y.shape == (2, 3, 12, 14)
+    inside = y[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(inside, inside[:, :, :1, :1].expand_as(inside))
+    plain = F.conv_transpose2d(x, layer.weight, layer.bias, 2, 1)[:, :, 1:-1, 1:-1]
+    assert plain.std((2, 3)).min() > 1e-3
+    torch.testing.assert_close(inside.mean((2, 3)), plain.mean((2, 3)))
+
+
+def test_doubling_is_a_transposed_convolution():
+    """Where all quarters of a kernel have the same sum already, it is the plain one."""
+    layer = Doubling(4, 2)
+    with torch.no_grad():
+        layer.weight -= layer.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2)).mean((2, 4)).repeat(1, 1, 2, 2)
+    x = torch.randn(2, 4, 5, 6)
+    torch.testing.assert_close(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 2, 1))
 
 
 @pytest.mark.parametrize("classes", [0, 3])

@@ -69,23 +69,43 @@ class LabelNorm(nn.Module):
         return x * gain + bias
 
 
+class Doubling(nn.ConvTranspose2d):
+    """Transposed 4×4 convolution of stride 2 that leaves no checkerboard: what is even stays even.
+
+    Each of the four pixels that come of one sees its own quarter of the kernel; all four quarters are held to the same
+    sum (Sugawara et al. 2018, "Super-Resolution Using Convolutional Neural Networks Without Any Checkerboard
+    Artifacts").
+    """
+
+    def __init__(self, inside: int, outside: int):
+        super().__init__(inside, outside, 4, stride=2, padding=1)
+
+    def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o H W"]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """H = 2h, W = 2w."""
+        taps = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # i o 4 4 -> i o tap quarter tap quarter
+        means = taps.mean((2, 4), keepdim=True)
+        even = taps - means + means.mean((3, 5), keepdim=True)
+        return F.conv_transpose2d(x, even.flatten(4, 5).flatten(2, 3), self.bias, 2, 1)
+
+
 class UpBlock(nn.Module):
     """Residual block that doubles height and width: norm, ReLU, transposed 4×4 convolution, beside a 1×1 shortcut.
 
     The transposed convolution costs less than half of a 3×3 one on the enlarged map; the shortcut convolves before
-    it enlarges, at a quarter of the cost and with the same result.
+    it enlarges, at a quarter of the cost and with the same result. Both enlarge without seams: a critic that looks for
+    what a picture shows lets squares and checkerboards pass.
     """
 
     def __init__(self, inside: int, outside: int, classes: int = 0):
         super().__init__()
         self.norm = LabelNorm(inside, classes)
-        self.conv = nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1)
+        self.conv = Doubling(inside, outside)
         self.skip = nn.Conv2d(inside, outside, 1)
 
     def forward(self, x: Float[Tensor, "n i h w"], label: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n o H W"]:
         """H = 2h, W = 2w."""
         y = self.conv(F.relu(self.norm(x, label)))
-        return y + F.interpolate(self.skip(x), scale_factor=2.0)
+        return y + F.interpolate(self.skip(x), scale_factor=2.0, mode="bilinear")
 
 
 class Decoder(nn.Module):
@@ -105,7 +125,7 @@ class Decoder(nn.Module):
         self.linear = nn.Linear(latent, math.prod(self.start))
         self.blocks = nn.ModuleList(UpBlock(a, b, classes) for a, b in pairwise(widths))
         self.norm = LabelNorm(widths[-1], classes)
-        self.paint = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
+        self.paint = Doubling(widths[-1], channels)
 
     def forward(self, z: Float[Tensor, "n d"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
