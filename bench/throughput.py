@@ -54,7 +54,8 @@ def main() -> None:
         learners[way] = Learner(GAN(GAN.Config.of(config), facts), launch("cpu"), engine)
         if not fused:
             plain_optimizers(learners[way])
-    batches = Batches(View(images, np.full(len(images), -1)), facts, 0, 64)
+    size = GAN.Config.of({}).batch
+    batches = Batches(View(images, np.full(len(images), -1)), facts, 0, size)
     for _ in range(options.rounds):
         for way, learner in learners.items():
             steps, begun = 0, time.process_time()
@@ -62,9 +63,9 @@ def main() -> None:
                 batch = batches.at(steps, torch.device("cpu"))
                 if not learner.engine.channels_last:
                     batch.image = batch.image.contiguous()
-                learner.step(batch, Clock(steps, steps * 64, 10**9), 0)
+                learner.step(batch, Clock(steps, steps * size, 10**9), 0)
                 steps += 1
-            rates[way].append(steps * 64 / (time.process_time() - begun))
+            rates[way].append(steps * size / (time.process_time() - begun))
     median = {way: statistics.median(found) for way, found in rates.items()}
     result = {
         "data": name,

@@ -180,6 +180,14 @@ def test_a_plan_gives_reasons_and_fits_the_budget(fabric, facts):
     assert (fixed.total, fixed.facts.height) == (1000, 64)
 
 
+def test_a_gpu_takes_larger_steps_unless_told():
+    config = tasks.family("gan").Config
+    assert config.of({}).batch == plan.for_device(config.of({}), "cpu").batch == 16
+    assert plan.for_device(config.of({}), "cuda").batch == 64
+    assert plan.for_device(config.from_pairs(["batch=8"]), "cuda").batch == 8
+    assert plan.for_device(config.of({"batch": 256}), "cuda").batch == 256
+
+
 def test_pictures_without_a_class_get_their_own():
     labels, ids, why = plan.classes(("a", "b"), np.array([0, 1, -1] * 20))
     assert labels == ("a", "b", "unlabelled")

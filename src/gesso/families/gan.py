@@ -53,6 +53,7 @@ class GANConfig(Learning):
     )
     head_width: int = Field(default=64, ge=8, le=512, description="Channels of the heads on the primer.")
     eye_width: int = Field(default=32, ge=0, le=512, description="Channels of the eye for pixels beside them; 0: none.")
+    batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
     lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
     critic_lr: float = Field(default=1.6e-3, gt=0, le=1, description="Learning rate of the critic.")
     decay: float = Field(
@@ -214,17 +215,17 @@ class GAN(Family[GANConfig, GANKnobs]):
         "primer": {"critic": "primer", "augment": ["translation"]},
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
         "r3gan": {
-            "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "lr": 2e-4,
-            "critic_lr": 2e-4,
+            "critic": "residual", "norm": "none", "r1": 0.5, "r2": 0.5, "penalty_every": 4, "batch": 64,
+            "lr": 2e-4, "critic_lr": 2e-4,
         },
-        "sngan": {"loss": "hinge", "lr": 2e-4, "critic_lr": 4e-4, "beta2": 0.9},
+        "sngan": {"loss": "hinge", "batch": 64, "lr": 2e-4, "critic_lr": 4e-4, "beta2": 0.9},
         "wgan-gp": {
-            "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "lr": 2e-4,
-            "critic_lr": 2e-4, "beta2": 0.9,
+            "loss": "wasserstein", "norm": "none", "gradient_penalty": 10.0, "critic_steps": 5, "batch": 64,
+            "lr": 2e-4, "critic_lr": 2e-4, "beta2": 0.9,
         },
         "dcgan": {
             "backbone": "dcgan", "loss": "non-saturating", "norm": "batch", "latent": 100, "width": 64,
-            "critic_width": 64, "lr": 2e-4, "critic_lr": 2e-4, "decay": 0.0, "beta1": 0.5, "beta2": 0.999,
+            "critic_width": 64, "batch": 64, "lr": 2e-4, "critic_lr": 2e-4, "decay": 0.0, "beta1": 0.5, "beta2": 0.999,
         },
     }  # fmt: skip
 

@@ -9,9 +9,10 @@ from gesso.contract.family import Facts, Family, Learning
 from gesso.train.engine import Engine, candidates
 from gesso.train.probe import choose
 
-ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
+ENOUGH = 18_750  # pictures, times the root of the batch, to be shown before drafts of a small GAN hold together
 SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
 FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
+AT_ONCE = 64  # pictures a step on a GPU, which a few keep no busier than these
 MARGIN = 0.94  # share of the minutes that goes into steps; the rest saves, draws and starts
 
 
@@ -68,6 +69,13 @@ def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
     return "", ""
 
 
+def for_device(config: Learning, device: str) -> Learning:
+    """The choices with a step as large as suits the device (`cpu`, `cuda`, …), unless its size was chosen, too."""
+    if device == "cpu" or "batch" in config.model_fields_set:
+        return config
+    return config.model_copy(update={"batch": max(config.batch, AT_ONCE)})
+
+
 def make(
     family: type[Family],
     config: Learning,
@@ -87,6 +95,7 @@ def make(
     seconds or images: the budget. wish: a size that was asked for. engine: one that was asked for; else the
     fastest of those that suit the device.
     """
+    config = for_device(config, fabric.device.type)
     engines = [engine] if engine else candidates(fabric.device.type, threads)
     probe = 1.5 if seconds is None or seconds >= 60 else max(seconds / 40, 0.1)
     *larger, smallest = sizes(facts.height, facts.width, wish)
@@ -100,7 +109,7 @@ def make(
 
     for height, width in larger:
         made = timed((height, width))
-        if made.total >= ENOUGH or images is not None:
+        if made.total >= ENOUGH * config.batch**0.5 or images is not None:
             break
         reasons.append(
             f"At {width}×{height} this machine would show {made.total:,} pictures in the time given, too few to get "
