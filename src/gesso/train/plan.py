@@ -9,7 +9,7 @@ from gesso.contract.family import Facts, Family, Learning
 from gesso.train.engine import Engine, candidates
 from gesso.train.probe import choose
 
-ENOUGH = 18_750  # pictures, times the root of the batch, to be shown before drafts of a small GAN hold together
+ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
 SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
 FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
 AT_ONCE = 64  # pictures a step on a GPU, which a few keep no busier than these
@@ -109,7 +109,7 @@ def make(
 
     for height, width in larger:
         made = timed((height, width))
-        if made.total >= ENOUGH * config.batch**0.5 or images is not None:
+        if made.total >= ENOUGH or images is not None:
             break
         reasons.append(
             f"At {width}×{height} this machine would show {made.total:,} pictures in the time given, too few to get "
