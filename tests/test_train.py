@@ -180,12 +180,13 @@ def test_a_plan_gives_reasons_and_fits_the_budget(fabric, facts):
     assert (fixed.total, fixed.facts.height) == (1000, 64)
 
 
-def test_a_gpu_takes_larger_steps_unless_told():
-    config = tasks.family("gan").Config
-    assert config.of({}).batch == plan.for_device(config.of({}), "cpu").batch == 16
-    assert plan.for_device(config.of({}), "cuda").batch == 64
-    assert plan.for_device(config.from_pairs(["batch=8"]), "cuda").batch == 8
-    assert plan.for_device(config.of({"batch": 256}), "cuda").batch == 256
+def test_gpus_and_large_pictures_take_larger_steps_unless_told():
+    config, small = tasks.family("gan").Config, (32, 32)
+    assert config.of({}).batch == plan.suited(config.of({}), "cpu", small).batch == 16
+    assert plan.suited(config.of({}), "cpu", (64, 48)).batch == 64
+    assert plan.suited(config.of({}), "cuda", small).batch == 64
+    assert plan.suited(config.from_pairs(["batch=8"]), "cuda", (64, 64)).batch == 8
+    assert plan.suited(config.of({"batch": 256}), "cuda", small).batch == 256
 
 
 def test_pictures_without_a_class_get_their_own():

@@ -12,7 +12,8 @@ from gesso.train.probe import choose
 ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
 SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
 FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
-AT_ONCE = 64  # pictures a step on a GPU, which a few keep no busier than these
+FEW = 32 * 32  # pixels up to which small steps are the quicker way on a CPU
+AT_ONCE = 64  # pictures a step of larger pictures, and on a GPU, which a few keep no busier than these
 MARGIN = 0.94  # share of the minutes that goes into steps; the rest saves, draws and starts
 
 
@@ -69,9 +70,12 @@ def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
     return "", ""
 
 
-def for_device(config: Learning, device: str) -> Learning:
-    """The choices with a step as large as suits the device (`cpu`, `cuda`, …), unless its size was chosen, too."""
-    if device == "cpu" or "batch" in config.model_fields_set:
+def suited(config: Learning, device: str, size: tuple[int, int]) -> Learning:
+    """The choices with as many pictures a step as suit the device (`cpu`, `cuda`, …) and their height and width.
+
+    Unless their number was chosen, too.
+    """
+    if (device == "cpu" and size[0] * size[1] <= FEW) or "batch" in config.model_fields_set:
         return config
     return config.model_copy(update={"batch": max(config.batch, AT_ONCE)})
 
@@ -95,17 +99,17 @@ def make(
     seconds or images: the budget. wish: a size that was asked for. engine: one that was asked for; else the
     fastest of those that suit the device.
     """
-    config = for_device(config, fabric.device.type)
     engines = [engine] if engine else candidates(fabric.device.type, threads)
     probe = 1.5 if seconds is None or seconds >= 60 else max(seconds / 40, 0.1)
     *larger, smallest = sizes(facts.height, facts.width, wish)
     reasons: list[str] = []
 
     def timed(size: tuple[int, int]) -> Plan:
+        then = suited(config, fabric.device.type, size)
         facts_then = facts.model_copy(update={"height": size[0], "width": size[1]})
-        best, rate = choose(family, config, facts_then, view, fabric, engines, probe, accumulate)
+        best, rate = choose(family, then, facts_then, view, fabric, engines, probe, accumulate)
         shown = images if images is not None else rate * (seconds or 0) * MARGIN
-        return Plan(config, facts_then, best, max(round(shown / config.batch), 1) * config.batch, rate, ())
+        return Plan(then, facts_then, best, max(round(shown / then.batch), 1) * then.batch, rate, ())
 
     for height, width in larger:
         made = timed((height, width))
