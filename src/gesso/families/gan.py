@@ -53,7 +53,12 @@ class GANConfig(Learning):
     )
     head_width: int = Field(default=64, ge=8, le=512, description="Channels of the heads on the primer.")
     eye_width: int = Field(default=32, ge=0, le=512, description="Channels of the eye for pixels beside them; 0: none.")
-    batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
+    batch: int = Field(
+        default=16,
+        ge=1,
+        le=4096,
+        description="Pictures a step, over all processes; unless set, 64 on a GPU and above 32 × 32 pixels.",
+    )
     lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
     critic_lr: float = Field(default=1.6e-3, gt=0, le=1, description="Learning rate of the critic.")
     decay: float = Field(

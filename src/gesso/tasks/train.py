@@ -172,7 +172,8 @@ class Train(Task[TrainOptions]):
                 raise
             raise GessoError(
                 f"There is not enough memory on {engine.device} for a batch of {config.batch} at this size.",
-                "Train anew with --accumulate 4, --set batch=16 or a smaller --size; the last saved state is kept.",
+                f"Train anew with --accumulate 4, --set batch={max(config.batch // 4, 1)} or a smaller --size; the "
+                "last saved state is kept.",
             ) from None
         finally:
             if fabric.is_global_zero and folder.model.exists():

@@ -123,5 +123,6 @@ def make(
     else:
         made = timed(smallest)
     size = f"{made.facts.width}×{made.facts.height}"
-    reasons.append(f"Size {size}, {made.engine.describe()}: {made.rate:,.0f} pictures/s when timed.")
+    step = f"{made.config.batch} pictures a step"
+    reasons.append(f"Size {size}, {step}, {made.engine.describe()}: {made.rate:,.0f} pictures/s when timed.")
     return replace(made, reasons=tuple(reasons))
