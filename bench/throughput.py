@@ -4,7 +4,8 @@
 
 Plain is what a careful newcomer writes: float32, channels first, a pass through the critic for each network's
 turn, Adam as it comes. The engine adds, one after the other: channels last (or what is fastest here), fused
-Adam, and one backward pass through the critic for both. One thread; medians of rounds that alternate.
+Adam, and one backward pass through the critic for both; last the critic on the primer, instead of the default's.
+One thread; medians of rounds that alternate.
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main() -> None:
         "+ memory format and precision": (best, {"shared": False}, False),
         "+ fused Adam": (best, {"shared": False}, True),
         "+ one backward pass for both": (best, {"shared": True}, True),
+        "that, critic on the primer": (best, {"critic": "primer", "augment": ["translation"]}, True),
     }
     rates: dict[str, list[float]] = {way: [] for way in ways}
     learners = {}
