@@ -79,13 +79,15 @@ class Doubling(nn.ConvTranspose2d):
 
     def __init__(self, inside: int, outside: int):
         super().__init__(inside, outside, 4, stride=2, padding=1)
+        row, column = torch.meshgrid(torch.arange(4) % 2, torch.arange(4) % 2, indexing="ij")
+        quarter = F.one_hot((2 * row + column).flatten(), 4).float()
+        self.register_buffer("even", torch.eye(16) - quarter @ quarter.T / 4 + 1 / 16, persistent=False)
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o H W"]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """H = 2h, W = 2w."""
-        taps = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # i o 4 4 -> i o tap quarter tap quarter
-        means = taps.mean((2, 4), keepdim=True)
-        even = taps - means + means.mean((3, 5), keepdim=True)
-        return F.conv_transpose2d(x, even.flatten(4, 5).flatten(2, 3), self.bias, 2, 1)
+        taps = self.weight.permute(0, 2, 3, 1).flatten(1, 2)  # i o 4 4 -> i 16 o
+        even = self.get_buffer("even") @ taps  # each less the mean of its quarter, plus the mean of all
+        return F.conv_transpose2d(x, even.unflatten(1, (4, 4)).permute(0, 3, 1, 2), self.bias, 2, 1)
 
 
 class UpBlock(nn.Module):
