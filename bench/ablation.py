@@ -4,7 +4,7 @@
 
 Every run paints 4,000 plans from 8 views each, learns from them for so many steps of 128 plans, and is probed as
 `bench.primer` does, on one draw. The whole painter is run with three seeds, which tells how much of a difference is
-chance.
+chance. Only the deep look is probed, so the quick one learns but once. Runs whose figures are there are not run again.
 """
 
 import argparse
@@ -27,9 +27,14 @@ def main() -> None:
     sets = {"cifar": cifar(options.cifar)} if options.cifar else {}
     sets |= {name: groups(name) for name, file in ARCHIVES.items() if (SHARED / file).exists()}
     runs = [("", seed) for seed in range(3)] + [(name, 0) for name in INGREDIENTS]
+    folder, path = OUT / "ablation", OUT / "ablation.jsonl"
+    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {(line["without"], line["seed"]) for line in known if line["steps"] == options.steps}
     for without, seed in runs:
-        folder = OUT / "ablation"
-        words = ["--out", str(folder), "--plans", "4000", "--views", "8", "--batch", "128", "--half"]
+        if (without, seed) in done:
+            continue
+        words = ["--out", str(folder), "--plans", "4000", "--views", "8", "--batch", "128", "--half", "--spoilt", "20"]
+        words += ["--looks", "deep", *([] if (folder / "quick.json").exists() else ["quick"])]
         words += ["--steps", str(options.steps), "--seed", str(seed), *(["--without", without] if without else [])]
         subprocess.run([sys.executable, "-m", "gesso.primer.learn", *words], check=True, stdout=subprocess.DEVNULL)
         primer, line = load(folder / "primer.safetensors"), {"without": without, "seed": seed, "steps": options.steps}
@@ -38,7 +43,7 @@ def main() -> None:
             seen = features(primer, x)
             line[name] = round(100 * probe(seen[some], y[some], seen[rest], y[rest]), 1)
         print(json.dumps(line), flush=True)
-        with (OUT / "ablation.jsonl").open("a") as file:
+        with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         for painted in folder.glob("paintings-*-no-*.npy"):
             painted.unlink()
