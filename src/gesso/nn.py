@@ -86,7 +86,8 @@ class Doubling(nn.ConvTranspose2d):
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o H W"]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """H = 2h, W = 2w."""
         taps = self.weight.permute(0, 2, 3, 1).flatten(1, 2)  # i o 4 4 -> i 16 o
-        even = self.get_buffer("even") @ taps  # each less the mean of its quarter, plus the mean of all
+        with torch.autocast(x.device.type, enabled=False):
+            even = self.get_buffer("even") @ taps  # each less the mean of its quarter, plus the mean of all
         return F.conv_transpose2d(x, even.unflatten(1, (4, 4)).permute(0, 3, 1, 2), self.bias, 2, 1)
 
 
