@@ -306,20 +306,20 @@ class GAN(Family[GANConfig, GANKnobs]):
     ) -> dict[str, Tensor]:
         """The game at every place of every head; one look of the primer and one judgement serve both networks."""
         game, augment = self.game, self.parts["augment"]
-        fake = self._draw(len(real), label, rng)
-        real, fake = augment(torch.cat([real, fake.to(real.dtype)]), rng).chunk(2)
+        fake = self._draw(len(real), label, rng).to(real.dtype)
+        changed_real, changed_fake = augment(torch.cat([real, fake]), rng).chunk(2)
         part = critic.part(real, rng)
         with torch.no_grad():
-            known = critic.see(real, part)
-        maps = critic.see(fake, part)
+            known = critic.see(changed_real, real, part)
+        maps = critic.see(changed_fake, fake, part)
         twice = None if label is None else torch.cat([label, label])
         both = [torch.cat([a, b.detach()]).requires_grad_() for a, b in zip(known, maps, strict=True)]
         judged = [y.float().chunk(2) for y in critic.judge(both, twice)]
         out: dict[str, Tensor] = {}
         if turn.name != "generator":
             out["critic"] = torch.stack([game.critic(r, f).mean() for r, f in judged]).mean()
-            last_real, last_fake = judged[-1]
-            augment.adapt(last_real.detach().mean(1), last_fake.detach().mean(1))  # pyright: ignore[reportCallIssue]
+            whole_real, whole_fake = judged[len(critic.heads) - 1]
+            augment.adapt(whole_real.detach().mean(1), whole_fake.detach().mean(1))  # pyright: ignore[reportCallIssue]
         if turn.name != "critic":
             loss = torch.stack([game.generator(r.detach(), f).mean() for r, f in judged]).mean()
             out["generator"] = led_past(loss, both, maps)

@@ -3,7 +3,8 @@
 The primer is frozen: it tells what is in a picture, and small heads learn from few pictures what is wrong with it.
 Its maps are mixed by fixed random convolutions across channels and from coarse to fine (section 3.2 of the paper), so
 that no head can rely on a few channels. What the primer overlooks, exact colours and the grain of pixels, a small
-network on the picture itself looks after.
+network on the picture itself looks after. It sees the pictures as they are, never shifted: a generator leaves its traces
+at fixed places of its grid, which are plain only to who knows where the grid lies.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ __all__ = ["PrimerCritic"]
 SHARP = 6.0  # how much steeper than the heads the eye for pixels may judge
 Part = tuple[slice, slice]
 WHOLE: Part = (slice(None), slice(None))
+GRID = 8  # pixels between the places where a part may begin: the generator's coarser grids, too, lie alike in each
 HEAD = 4  # pixels of a map's side below which a head judges the whole of it
 
 
@@ -97,20 +99,24 @@ class PrimerCritic(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
         """The judgements of each head, on pictures in [-1, 1]."""
-        return self.judge(self.see(x), label)
+        return self.judge(self.see(x, x), label)
 
     def part(self, x: Float[Tensor, "n c h w"], rng: torch.Generator) -> Part:
-        """Which quarter of the pictures those heads see in one step that look closest, at a quarter of the cost."""
+        """Which quarter of the pictures those heads see in one step that look closest, at a quarter of the cost.
+
+        It begins at a multiple of GRID pixels.
+        """
         sides = [max(side // 4, 2) * 2 for side in x.shape[2:]]
-        room = [(side - inside) // 2 + 1 for side, inside in zip(x.shape[2:], sides, strict=True)]
-        firsts = [2 * int(torch.randint(places, (), generator=rng, device=rng.device)) for places in room]
+        room = [(side - inside) // GRID + 1 for side, inside in zip(x.shape[2:], sides, strict=True)]
+        firsts = [GRID * int(torch.randint(places, (), generator=rng, device=rng.device)) for places in room]
         rows, columns = (slice(first, first + side) for first, side in zip(firsts, sides, strict=True))
         return rows, columns
 
-    def see(self, x: Float[Tensor, "n c h w"], part: Part = WHOLE) -> list[Tensor]:
+    def see(self, x: Float[Tensor, "n c h w"], plain: Float[Tensor, "n c h w"], part: Part = WHOLE) -> list[Tensor]:
         """What the heads look at: the primer's maps, mixed, and pixels in cells of 2 × 2. Nothing in here learns.
 
-        part: the rows and columns that are shown to the head on the finest map and to the eye for pixels.
+        x: for the primer; plain: the same pictures before any augmentation, for the eye. part: the rows and columns
+        that are shown to the head on the finest map and to the eye.
         """
         rows, columns = part
         maps = self.primer(as_rgba(x))
@@ -119,7 +125,7 @@ class PrimerCritic(nn.Module):
             above = F.conv2d(mixed[i + 1], self.get_buffer(f"lift{i}"))
             mixed[i] = mixed[i] + F.interpolate(above, size=mixed[i].shape[2:])
         mixed[0] = mixed[0][:, :, _halved(rows), _halved(columns)]
-        return [*mixed, SHARP * F.pixel_unshuffle(x[:, :, rows, columns], 2)] if self.eye else mixed
+        return [*mixed, SHARP * F.pixel_unshuffle(plain[:, :, rows, columns], 2)] if self.eye else mixed
 
     def judge(self, seen: Sequence[Tensor], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
         """The judgements of each head on what `see` gave."""
