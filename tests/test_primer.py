@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from gesso.contract.family import Batch, Clock, Turn
 from gesso.errors import GessoError
 from gesso.families.gan import GAN
 from gesso.primer import learn
-from gesso.primer.critic import PrimerCritic
+from gesso.primer.critic import SHARP, PrimerCritic
 from gesso.primer.frozen import WEIGHTS, Frozen, as_rgba, load
 from gesso.primer.network import THRESHOLD, Fine, Primer, folded
 from gesso.primer.painter import paint
@@ -187,6 +188,21 @@ def test_the_critic_judges_everywhere_and_teaches_the_picture(frozen, channels, 
     again = PrimerCritic(frozen, size, channels, 16, 8, classes)
     again.load_state_dict(critic.state_dict())
     for a, b in zip(critic.eval()(x, label), again.eval()(x, label), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_eye_sees_the_grid_where_it_is(frozen):
+    """Whatever augmentation does to what the primer sees, the eye sees the pictures, from a place on their grid."""
+    critic, rng = PrimerCritic(frozen, (32, 48), 3, 16, 8, 0), torch.Generator().manual_seed(0)
+    x, plain = torch.rand(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
+    rows, columns = zip(*(critic.part(x, rng) for _ in range(60)), strict=True)
+    assert {s.start for s in rows} == {0, 8, 16}
+    assert {s.start for s in columns} == {0, 8, 16, 24}
+    assert {s.stop - s.start for s in rows} == {16}
+    part = (rows[0], columns[0])
+    *maps, cells = critic.see(x, plain, part)
+    torch.testing.assert_close(cells, SHARP * F.pixel_unshuffle(plain[:, :, rows[0], columns[0]], 2))
+    for a, b in zip(maps, critic.see(x, x, part), strict=False):
         torch.testing.assert_close(a, b)
 
 
