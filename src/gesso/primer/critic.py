@@ -3,8 +3,8 @@
 The primer is frozen: it tells what is in a picture, and small heads learn from few pictures what is wrong with it.
 Its maps are mixed by fixed random convolutions across channels and from coarse to fine (section 3.2 of the paper), so
 that no head can rely on a few channels. What the primer overlooks, exact colours and the grain of pixels, a small
-network on the picture itself looks after. It sees the pictures as they are, never shifted: a generator leaves its traces
-at fixed places of its grid, which are plain only to who knows where the grid lies.
+network on the picture itself looks after. It sees the pictures as they are, never shifted: a generator leaves its
+traces at fixed places of its grid, which are plain only to who knows where the grid lies.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""How good, how various and how original pictures are: distances of features and of pixels."""
