@@ -8,7 +8,7 @@ in hue, at five strengths each (`gesso.primer.distort`; 0, ¼, ½, ¾, 1). Two f
 of which the stronger is farther, and the same of pairs of different kinds whose strengths differ by a half or more. The
 distance learned from paintings alone, spoilt in these and three more kinds; `untrained` is the same network with its
 first weights, mean of three draws, every channel weighing the same, `untrained, weighed` with weights learned the same
-way. PSNR and SSIM (Wang et al. 2004, scikit-image) beside them.
+way. PSNR and SSIM (Wang et al. 2004) beside them.
 """
 
 import json
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from bench.data import ARCHIVES, OUT, SHARED
 from bench.primer import pictures, untrained
+from gesso.measure.pixels import ssim
 from gesso.primer.distance import differences
 from gesso.primer.distort import distort
 from gesso.primer.frozen import Frozen, load
@@ -78,11 +79,8 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).square().mean((1, 2, 3))  # orders as PSNR does
 
 
-def ssim(x: Tensor, y: Tensor) -> Tensor:
-    from skimage.metrics import structural_similarity
-
-    pairs = zip(x.permute(0, 2, 3, 1).numpy(), y.permute(0, 2, 3, 1).numpy(), strict=True)
-    return torch.tensor([1 - structural_similarity(a, b, channel_axis=2, data_range=2.0) for a, b in pairs])
+def unlike(x: Tensor, y: Tensor) -> Tensor:
+    return 1 - ssim(x, y)
 
 
 def by(primer: Frozen, weights: Tensor, look: Look = "deep") -> Callable[[Tensor, Tensor], Tensor]:
@@ -111,7 +109,7 @@ def main() -> None:
     primer = load()
     learned, quick = (primer.get_buffer(f"unlike_{look}") for look in ("deep", "quick"))
     even = torch.ones_like(learned)
-    measures = {"PSNR": [psnr], "SSIM": [ssim], "untrained": [], "untrained, weighed": []}
+    measures = {"PSNR": [psnr], "SSIM": [unlike], "untrained": [], "untrained, weighed": []}
     for seed in range(3):
         random = untrained(seed)
         measures["untrained"].append(by(random, even))
