@@ -1,0 +1,86 @@
+"""What figures are computed from: pictures → features, by one of several networks.
+
+Figures of two extractors say nothing beside each other, so each carries its name and the hash of its weights.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gesso.errors import GessoError
+from gesso.measure.distances import Moments
+from gesso.primer.frozen import WEIGHTS, Frozen, load
+from gesso.primer.network import Primer, folded
+from gesso.primer.own import OwnNetwork, network
+
+__all__ = ["Extractor", "extractor", "features", "moments"]
+
+BATCH = 100  # pictures that go through the network at a time
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network that sees, and who it is. name: as it was asked for; sha256: of its weights."""
+
+    name: str
+    sha256: str
+    network: Frozen | OwnNetwork
+
+    @torch.inference_mode()
+    def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Features of pictures in [-1, 1], grey, RGB or RGB with premultiplied alpha.
+
+        Raises GessoError for pictures below 16 pixels, of other channels, and for numbers that are not finite.
+        """
+        if not bool(torch.isfinite(x).all()):
+            raise GessoError("Some pictures hold values that are not finite numbers.", "Leave the damaged ones out.")
+        parts = [self.network.features(part.contiguous(memory_format=torch.channels_last)) for part in x.split(BATCH)]
+        return torch.cat(parts).float()
+
+
+def extractor(choice: str = "primer") -> Extractor:
+    """The one that a user asked for.
+
+    choice: `primer`; `random`, the same network with its first weights, from a fixed seed; or the path of an ONNX file
+    or of weights that `gesso.primer.learn` wrote. Raises GessoError for files that are missing or cannot be read.
+    """
+    if choice == "primer":
+        return Extractor(choice, _hash(WEIGHTS.read_bytes()), load())
+    if choice == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            tensors = {**folded(Primer().eval()), "spreads": torch.ones(3)}
+        weights = b"".join(tensors[name].detach().numpy().tobytes() for name in sorted(tensors))
+        return Extractor(choice, _hash(weights), Frozen(tensors))
+    path = Path(choice.removeprefix("onnx:")).expanduser()
+    if not path.is_file():
+        raise GessoError(f"There is no network {path}.", "Choose primer or random, or give the path of an ONNX file.")
+    return Extractor(path.name, _hash(path.read_bytes()), network(path))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def features(see: Extractor, batches: Iterable[Float[Tensor, "n c h w"]]) -> Float[Tensor, "m d"]:
+    """Of all pictures of a stream. Raises GessoError when there are none."""
+    parts = [see(batch) for batch in batches]
+    if not parts:
+        raise GessoError("There are no pictures to measure.", "Draw or import some.")
+    return torch.cat(parts)
+
+
+def moments(see: Extractor, batches: Iterable[Float[Tensor, "n c h w"]]) -> Moments:
+    """Of all pictures of a stream, in the memory that one batch needs. Raises GessoError when there are none."""
+    total: Moments | None = None
+    for batch in batches:
+        part = Moments.of(see(batch))
+        total = part if total is None else total + part
+    if total is None:
+        raise GessoError("There are no pictures to measure.", "Draw or import some.")
+    return total
