@@ -3,8 +3,8 @@
     python -m bench.race --data emoji --count 500 --recipes default:300,primer:300 --seeds 0
     python -m bench.gallery
 
-Of every data set with a `--count`, the first seed's sheet of each recipe becomes a picture in docs/pictures,
-gallery-NAME-RECIPE.webp; figures are medians over seeds.
+Of every data set with a `--count`, the upper half of each recipe's sheet, of the first seed, becomes a picture in
+docs/pictures, gallery-NAME-RECIPE.webp; figures are medians over seeds.
 """
 
 import json
@@ -18,6 +18,7 @@ from bench.data import OUT
 from gesso.marks.picture import write_picture
 
 DOCS = Path(__file__).parents[1] / "docs" / "pictures"
+GAP = 4  # pixels between a sheet's pictures
 FIGURES = ("fd", "precision", "recall", "swd", "nearer to learned")
 
 
@@ -32,6 +33,7 @@ def main() -> None:
             print(f"| {path.stem} | {recipe} | " + " | ".join(shown) + " |")
             sheet = f"{path.stem}-{recipe.replace(':', '-')}"
             picture = Image.open(OUT / "race" / f"{sheet}-{min(row['seed'] for row in found)}.png").convert("RGB")
+            picture = picture.crop((0, 0, picture.width, (picture.height + GAP) // 2))  # the upper half is enough
             write_picture(DOCS / f"gallery-{sheet}.webp", np.asarray(picture), source="trainedAlgorithmicMedia")
 
 
