@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gesso.errors import GessoError
 from gesso.measure.distances import Moments
+from gesso.measure.inception import Form, Inception, load_inception
 from gesso.primer.frozen import WEIGHTS, Frozen, load
 from gesso.primer.network import Primer, folded
 from gesso.primer.own import OwnNetwork, network
@@ -21,6 +22,10 @@ from gesso.primer.own import OwnNetwork, network
 __all__ = ["Extractor", "extractor", "features", "moments"]
 
 BATCH = 100  # pictures that go through the network at a time
+INCEPTION: dict[str, tuple[str, Form]] = {
+    "inception": ("inception", "torch-fidelity"),
+    "clean": ("inception-clean", "clean-fid"),
+}  # how it is asked for: what it is called, how it brings pictures to its size
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Extractor:
 
     name: str
     sha256: str
-    network: Frozen | OwnNetwork
+    network: Frozen | OwnNetwork | Inception
 
     @torch.inference_mode()
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
@@ -46,8 +51,10 @@ class Extractor:
 def extractor(choice: str = "primer") -> Extractor:
     """The one that a user asked for.
 
-    choice: `primer`; `random`, the same network with its first weights, from a fixed seed; or the path of an ONNX file
-    or of weights that `gesso.primer.learn` wrote. Raises GessoError for files that are missing or cannot be read.
+    choice: `primer`; `random`, the same network with its first weights, from a fixed seed; `inception:FILE` or
+    `clean:FILE`, the network of the published figures from its weights, in the form of torch-fidelity or of clean-fid;
+    or the path of an ONNX file or of weights that `gesso.primer.learn` wrote. Raises GessoError for files that are
+    missing or cannot be read.
     """
     if choice == "primer":
         return Extractor(choice, _hash(WEIGHTS.read_bytes()), load())
@@ -57,6 +64,14 @@ def extractor(choice: str = "primer") -> Extractor:
             tensors = {**folded(Primer().eval()), "spreads": torch.ones(3)}
         weights = b"".join(tensors[name].detach().numpy().tobytes() for name in sorted(tensors))
         return Extractor(choice, _hash(weights), Frozen(tensors))
+    kind, _, file = choice.partition(":")
+    if kind in INCEPTION:
+        name, form = INCEPTION[kind]
+        if not file:
+            raise GessoError("Gesso ships no Inception network.", f"Choose the file of its weights: {kind}:FILE.")
+        weights = Path(file).expanduser()
+        see = load_inception(weights, form)
+        return Extractor(name, _hash(weights.read_bytes()), see)
     path = Path(choice.removeprefix("onnx:")).expanduser()
     if not path.is_file():
         raise GessoError(f"There is no network {path}.", "Choose primer or random, or give the path of an ONNX file.")
