@@ -10,9 +10,9 @@ from scipy.linalg import sqrtm
 from gesso.errors import GessoError
 from gesso.measure.distances import (
     Moments,
-    _frechet_of,
-    _root,
+    _infinity,
     density_coverage,
+    figures,
     frechet,
     frechet_infinity,
     kid,
@@ -51,6 +51,28 @@ def test_frechet_as_it_is_mostly_computed(n, d):
     assert frechet(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(("n", "d"), [(100, 8), (103, 60), (100, 100), (100, 130)])
+def test_the_jackknife_leaves_out_what_it_says(n, d):
+    """The line through all and halves, and its interval, from the distance of every part by itself."""
+    x, real = drawn(n, d, 14, 0.2), Moments.of(drawn(400, d, 15))
+    parts = x.tensor_split(10)
+
+    def line(some):
+        halves = [torch.cat([parts[i] for i in some if (i < 5) == first]) for first in (True, False)]
+        whole = torch.cat(halves)
+        few = sum(1 / len(half) for half in halves) / 2
+        at_halves = sum(frechet(Moments.of(half), real) for half in halves) / 2
+        at_all = frechet(Moments.of(whole), real)
+        return at_all - (at_halves - at_all) / len(whole) / (few - 1 / len(whole))
+
+    value = line(range(10))
+    without = np.array([line([j for j in range(10) if j != i]) for i in range(10)])
+    spread = 1.96 * math.sqrt(9 / 10 * ((without - without.mean()) ** 2).sum())
+    found = frechet_infinity(x, real)
+    assert found.value == pytest.approx(value, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((value - spread, value + spread), rel=1e-5)
+
+
 def test_moments_of_parts_are_those_of_the_whole():
     x = drawn(103, 5, 4, 100.0)  # far from zero, where sums of squares would lose digits
     whole, parts = Moments.of(x), [Moments.of(part) for part in x.split(10)]
@@ -71,16 +93,26 @@ def test_frechet_at_infinity_has_no_bias_of_few_pictures():
     assert few > 0.1
     assert abs(estimate.value) < few / 4
     assert estimate.low < 0 < estimate.high
-    assert estimate.high - estimate.low < few
+    assert estimate.high - estimate.low < 1.5 * few
     shifted = frechet_infinity(x + 0.5, real)
     assert shifted.low < 0.25 * d < shifted.high
+
+
+def test_the_interval_at_infinity_is_honest():
+    """Nearly all intervals hold the truth, and they are not wide for nothing."""
+    real = exact(torch.zeros(6), torch.eye(6))
+    found = np.array([frechet_infinity(drawn(200, 6, 30 + seed, 0.5), real) for seed in range(40)])
+    value, low, high = found.T
+    assert np.mean((low <= 1.5) & (high >= 1.5)) > 0.85
+    assert ((high - low) / 2).mean() < 3 * value.std()
 
 
 def test_fewer_pictures_than_numbers():
     """Then the excess is no longer c / n; what is left is less, and both ways of computing agree."""
     x, real = drawn(150, 200, 12), Moments.of(drawn(5000, 200, 13))
-    assert _frechet_of(x, real, _root(real.covariance)) == pytest.approx(frechet(Moments.of(x), real), rel=1e-6)
-    assert 0 < frechet_infinity(x, real).value < frechet(Moments.of(x), real) / 2
+    whole = frechet(Moments.of(x), real)
+    assert _infinity(x, real, 10)[0] == pytest.approx(whole, rel=1e-6)
+    assert 0 < frechet_infinity(x, real).value < whole / 2
 
 
 def test_kid_is_the_formula_over_all_pairs():
@@ -127,12 +159,61 @@ def by_hand(real, made, k):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_manifolds_by_hand(k, monkeypatch):
-    monkeypatch.setattr("gesso.measure.distances.CHUNK", 7)  # so that there is more than one part
+    monkeypatch.setattr("gesso.measure.pairs.CHUNK", 7)  # so that there is more than one part
     real, made = drawn(40, 3, 9), drawn(30, 3, 10, 0.7, 0.6)
     precision, recall, density, coverage = by_hand(real, made, k)
     assert precision_recall(real, made, k) == pytest.approx((precision, recall))
     assert density_coverage(real, made, k) == pytest.approx((density, coverage))
     assert 0 < recall < 1
+
+
+def as_torch_fidelity(real, made, k=3):
+    """As it computes them: eigenvalues of the product, KID of one subset of all; and density and coverage."""
+    a, b = real.numpy().astype(np.float64), made.numpy().astype(np.float64)
+    first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    shared = np.sqrt(np.linalg.eigvals(first @ second).astype(complex)).real.sum()
+    fid = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * shared
+    inside = [((z @ z.T / z.shape[1] + 1) ** 3, len(z)) for z in (a, b)]
+    mmd = sum((m.sum() - np.trace(m)) / (n * (n - 1)) for m, n in inside)
+    mmd -= 2 * ((a @ b.T / a.shape[1] + 1) ** 3).mean()
+    near, far, fifth = (np.sort(np.linalg.norm(z[:, None] - z, axis=2), 1)[:, n] for z, n in ((a, k), (b, k), (a, 5)))
+    between = np.linalg.norm(a[:, None] - b, axis=2)
+    balls = between <= fifth[:, None]
+    precision, recall = (between <= near[:, None]).any(0).mean(), (between <= far).any(1).mean()
+    return fid, mmd, precision, recall, balls.sum() / (5 * len(b)), balls.any(1).mean()
+
+
+@pytest.mark.parametrize("exact", [2000, 0], ids=["double", "single"])
+def test_all_figures_at_once(exact, monkeypatch):
+    """Those of each function, and what torch-fidelity and the papers say, in either precision of the pairs."""
+    monkeypatch.setattr("gesso.measure.pairs.EXACT", exact)
+    monkeypatch.setattr("gesso.measure.pairs.CHUNK", 37)
+    turn = drawn(24, 24, 18)
+    real, made = (
+        3 + (drawn(300, 24, 16) @ turn).relu().float(),
+        3 + (drawn(260, 24, 17, 0.1, 0.9) @ turn).relu().float(),
+    )
+    found = figures(real, made)
+    assert found.frechet_infinity == frechet_infinity(made, Moments.of(real))
+    assert found.kid == kid(real, made)
+    assert (found.precision, found.recall) == precision_recall(real, made)
+    assert (found.density, found.coverage) == density_coverage(real, made)
+    fid, mmd, *shares = as_torch_fidelity(real, made)
+    assert found.frechet == pytest.approx(fid, rel=1e-4)
+    assert found.kid.value == pytest.approx(mmd, rel=1e-4)
+    assert [found.precision, found.recall, found.density, found.coverage] == pytest.approx(shares, rel=1e-4)
+    assert 0.1 < found.recall < 0.9
+
+
+def test_figures_of_few_pictures():
+    """What needs more pictures is left out; the rest is there."""
+    few = figures(drawn(30, 4, 19), drawn(40, 4, 20))
+    assert few.frechet_infinity is None
+    assert few.kid == kid(drawn(30, 4, 19), drawn(40, 4, 20))
+    assert few.frechet == frechet(Moments.of(drawn(30, 4, 19)), Moments.of(drawn(40, 4, 20)))
+    assert figures(drawn(9, 4, 19), drawn(8, 4, 20)).kid is None
+    assert figures(drawn(9, 4, 19), drawn(8, 4, 20)).recall is not None
+    assert figures(drawn(5, 4, 19), drawn(8, 4, 20)).precision is None
 
 
 def test_manifolds_at_their_ends():

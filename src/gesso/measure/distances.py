@@ -1,11 +1,10 @@
 """Distances between two sets of pictures, by their features; each names its paper and equation.
 
-Features are n × d, float64 within; where they come from is the business of whoever calls. Nothing here holds a matrix
-of more than CHUNK rows of one set against the other, so that ten thousand pictures need no more memory than a thousand.
+Features are n × d; where they come from is the business of whoever calls. Moments are in double precision, pairs are
+counted in parts (see `pairs`), so that ten thousand pictures need hardly more memory than a thousand.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,18 +13,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gesso.errors import GessoError
+from gesso.measure.pairs import Cloud, between, clouds, within
 
 __all__ = [
     "Estimate",
+    "Figures",
     "Moments",
     "density_coverage",
+    "figures",
     "frechet",
     "frechet_infinity",
     "kid",
     "precision_recall",
 ]
 
-CHUNK = 1000  # rows of one set that are held against all of the other at a time
 Features = Float[Tensor, "n d"]
 
 
@@ -91,31 +92,99 @@ def _root(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
 def frechet_infinity(features: Features, reference: Moments, blocks: int = 10) -> Estimate:
     """Fréchet distance as it would be of endlessly many made pictures (Chong & Forsyth 2020, section 4).
 
-    The distance of n pictures exceeds that of endlessly many by about c / n. It is taken of all, of halves and of
-    thirds, and the line through the three is followed to 1 / n = 0; with fewer pictures than features have numbers the
-    excess falls more slowly, and a part of it remains. The interval comes from leaving each of `blocks`
-    parts out (jackknife; Tukey 1958). Pictures must come in no particular order. Raises GessoError below 10 pictures a
-    block.
+    The distance of n pictures exceeds that of endlessly many by about c / n. It is taken of all and of both halves, and
+    the line through the two is followed to 1 / n = 0; with fewer pictures than features have numbers the excess falls
+    more slowly, and a part of it remains. The interval comes from leaving each of `blocks` parts out (jackknife; Tukey
+    1958). Pictures must come in no particular order. Raises GessoError below 10 pictures a block.
     """
-    x, root = checked(features, 10 * blocks), _root(reference.covariance)
-    parts = x.tensor_split(blocks)
-    without = [_at_infinity(torch.cat([*parts[:i], *parts[i + 1 :]]), reference, root) for i in range(blocks)]
-    return _jackknife(_at_infinity(x, reference, root), without)
+    return _infinity(checked(features, 10 * blocks), reference, blocks)[1]
 
 
-def _at_infinity(x: Features, reference: Moments, root: Float[Tensor, "d d"]) -> float:
-    value = [sum(_frechet_of(x[i::m], reference, root) for i in range(m)) / m for m in (1, 2, 3)]
-    return (4 * value[0] + value[1] - 2 * value[2]) / 3  # least squares through 1 / n, 2 / n, 3 / n, at zero
+def _infinity(x: Features, reference: Moments, blocks: int) -> tuple[float, Estimate]:
+    """The distance of all, and of endlessly many.
+
+    With z = (x - m) A½, m and A being the reference's, A½ B A½ is the covariance of z: sums over parts give it for
+    everything but a part, without another product.
+    """
+    root, trace = _root(reference.covariance), reference.covariance.trace().item()
+    about = x - reference.mean
+    z = about @ root
+    edges = [len(part) for part in torch.arange(len(x)).tensor_split(blocks)]
+    ends = torch.tensor([0, *edges]).cumsum(0).tolist()
+    middle = blocks // 2
+    halves = [_Part.of(about, z, range(ends[middle])), _Part.of(about, z, range(ends[middle], ends[-1]))]
+    whole = halves[0] + halves[1]
+    at_all, at_halves = whole.distance(z, trace), [half.distance(z, trace) for half in halves]
+    without = []
+    for i in range(blocks):
+        left_out, mine = _Part.of(about, z, range(ends[i], ends[i + 1])), int(i >= middle)
+        half, other = halves[mine] - left_out, halves[1 - mine]
+        without.append(
+            _line(
+                (whole - left_out).distance(z, trace),
+                len(x) - edges[i],
+                [half.distance(z, trace), at_halves[1 - mine]],
+                [len(half.rows), len(other.rows)],
+            )
+        )
+    value = _line(at_all, len(x), at_halves, [len(half.rows) for half in halves])
+    return max(at_all, 0.0), _jackknife(value, without)
 
 
-def _frechet_of(x: Features, reference: Moments, root: Float[Tensor, "d d"]) -> float:
-    """As `frechet`, from few features: (A½ B A½)½ has the eigenvalues of a matrix of only as many rows as pictures."""
-    mean = x.mean(0)
-    centred = (x - mean) / math.sqrt(len(x) - 1)
-    seen = centred @ root
-    both = torch.linalg.eigvalsh(seen @ seen.T if len(x) < x.shape[1] else seen.T @ seen).clamp(min=0).sqrt().sum()
-    spread = centred.square().sum() + reference.covariance.trace()
-    return ((mean - reference.mean).square().sum() + spread - 2 * both).item()
+def _line(at_all: float, count: int, at_halves: list[float], counts: list[int]) -> float:
+    """Where the line through both, over one by the number of pictures, meets zero."""
+    few = sum(1 / n for n in counts) / len(counts)
+    return at_all - (sum(at_halves) / len(at_halves) - at_all) / count / (few - 1 / count)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some pictures: the sum of their features less the reference's mean, of its squares, of the products of z.
+
+    The last only where there are at least as many as features have numbers: else the products of pairs are fewer.
+    """
+
+    rows: Tensor
+    total: Tensor
+    squares: float
+    reached: Tensor
+    products: Tensor
+
+    @classmethod
+    def of(cls, about: Tensor, z: Tensor, rows: range) -> "_Part":
+        some, seen = about[rows.start : rows.stop], z[rows.start : rows.stop]
+        products = seen.T @ seen if len(z) >= z.shape[1] else seen.new_empty(0)
+        return cls(torch.tensor(rows), some.sum(0), some.square().sum().item(), seen.sum(0), products)
+
+    def __add__(self, other: "_Part") -> "_Part":
+        return _Part(
+            torch.cat([self.rows, other.rows]),
+            self.total + other.total,
+            self.squares + other.squares,
+            self.reached + other.reached,
+            self.products + other.products,
+        )
+
+    def __sub__(self, other: "_Part") -> "_Part":
+        return _Part(
+            self.rows[~torch.isin(self.rows, other.rows)],
+            self.total - other.total,
+            self.squares - other.squares,
+            self.reached - other.reached,
+            self.products - other.products,
+        )
+
+    def distance(self, z: Tensor, trace: float) -> float:
+        """Fréchet distance from the reference, the trace of whose covariance is given."""
+        n = len(self.rows)
+        if n < z.shape[1]:
+            centred = z[self.rows] - self.reached / n
+            both = centred @ centred.T
+        else:
+            both = self.products - torch.outer(self.reached, self.reached / n)
+        shared = torch.linalg.eigvalsh(both / (n - 1)).clamp(min=0).sqrt().sum().item()
+        apart = self.total.square().sum().item() / n
+        return apart / n + (self.squares - apart) / (n - 1) + trace - 2 * shared
 
 
 def kid(a: Features, b: Features, blocks: int = 10) -> Estimate:
@@ -125,22 +194,21 @@ def kid(a: Features, b: Features, blocks: int = 10) -> Estimate:
     comes from leaving each of `blocks` parts of both sets out (jackknife; Tukey 1958), so pictures must come in no
     particular order. It may fall below zero. Raises GessoError below two pictures a block.
     """
-    x, y = checked(a, 2 * blocks), checked(b, 2 * blocks)
-    xs, ys = x.tensor_split(blocks), y.tensor_split(blocks)
-    n, m = (torch.tensor([len(part) for part in parts]) for parts in (xs, ys))
-    pairs = ((xs, xs), (ys, ys), (xs, ys))
-    sums = torch.tensor([[[_kernel(p, q) for q in right] for p in left] for left, right in pairs], dtype=torch.float64)
-    alone = torch.tensor([[_kernel_of_itself(part) for part in parts] for parts in (xs, ys)], dtype=torch.float64)
+    x, y = clouds(checked(a, 2 * blocks), checked(b, 2 * blocks), blocks)
+    return _kid(x, y, within(x, 0).sums, within(y, 0).sums, between(x, y).sums)
 
+
+def _kid(x: Cloud, y: Cloud, xx: Tensor, yy: Tensor, xy: Tensor) -> Estimate:
     def over(keep: Tensor) -> float:
-        xx, yy, xy = (square[keep][:, keep].sum() for square in sums)
-        n_, m_ = n[keep].sum(), m[keep].sum()
-        within = (xx - alone[0][keep].sum()) / (n_ * (n_ - 1)) + (yy - alone[1][keep].sum()) / (m_ * (m_ - 1))
-        return (within - 2 * xy / (n_ * m_)).item()
+        inside = [
+            (sums[keep][:, keep].sum() - cloud.alone[keep].sum())
+            / (cloud.sizes[keep].sum() * (cloud.sizes[keep].sum() - 1))
+            for cloud, sums in ((x, xx), (y, yy))
+        ]
+        return (sum(inside) - 2 * xy[keep][:, keep].sum() / (x.sizes[keep].sum() * y.sizes[keep].sum())).item()
 
-    everything = torch.ones(blocks, dtype=torch.bool)
-    without = [over(torch.arange(blocks) != i) for i in range(blocks)]
-    return _jackknife(over(everything), without)
+    blocks = torch.arange(len(x.sizes))
+    return _jackknife(over(blocks >= 0), [over(blocks != i) for i in blocks])
 
 
 def _jackknife(value: float, without: list[float]) -> Estimate:
@@ -150,29 +218,15 @@ def _jackknife(value: float, without: list[float]) -> Estimate:
     return Estimate(value, value - 1.96 * spread, value + 1.96 * spread)
 
 
-def _kernel(x: Features, y: Features) -> float:
-    return sum(((part @ y.T / x.shape[1] + 1) ** 3).sum().item() for part in x.split(CHUNK))
-
-
-def _kernel_of_itself(x: Features) -> float:
-    return ((x.square().sum(1) / x.shape[1] + 1) ** 3).sum().item()
-
-
 def precision_recall(real: Features, made: Features, k: int = 3) -> tuple[float, float]:
     """Share of made pictures within the real manifold, and of real ones within the made one.
 
     Kynkäänniemi et al. 2019, eqs. 1 and 2. A set's manifold is the union of balls around its pictures, each reaching
-    to its k-th neighbour in the set.
-    Raises GessoError with k pictures or fewer.
+    to its k-th neighbour in the set. Raises GessoError with k pictures or fewer.
     """
-    x, y = checked(real, k + 1), checked(made, k + 1)
-    reach_real, reach_made = reach(x, k), reach(y, k)
-    inside, covered = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(x), dtype=torch.bool)
-    for first, part in _apart(x, y):  # rows real, columns made
-        rows = slice(first, first + len(part))
-        inside |= (part <= reach_real[rows, None]).any(0)
-        covered[rows] = (part <= reach_made).any(1)
-    return inside.double().mean().item(), covered.double().mean().item()
+    x, y = clouds(checked(real, k + 1), checked(made, k + 1))
+    found = between(x, y, within(x, k).nearest[:, k], within(y, k).nearest[:, k])
+    return found.inside.double().mean().item(), found.held.double().mean().item()
 
 
 def density_coverage(real: Features, made: Features, k: int = 5) -> tuple[float, float]:
@@ -180,28 +234,49 @@ def density_coverage(real: Features, made: Features, k: int = 5) -> tuple[float,
 
     Naeem et al. 2020, eqs. 3 and 4; a ball reaches to the k-th neighbour. Raises GessoError with k pictures or fewer.
     """
-    x, y = checked(real, k + 1), checked(made, 1)
-    radius = reach(x, k)
-    balls, covered = 0, 0
-    for first, part in _apart(x, y):
-        hits = part <= radius[first : first + len(part), None]
-        balls += int(hits.sum())
-        covered += int(hits.any(1).sum())
-    return balls / (k * len(y)), covered / len(x)
+    x, y = clouds(checked(real, k + 1), checked(made, 1))
+    found = between(x, y, ball=within(x, k).nearest[:, k])
+    return found.hits / (k * len(made)), found.covered.double().mean().item()
 
 
 def reach(x: Features, k: int) -> Float[Tensor, " n"]:
     """Squared distance of each to its k-th neighbour among the others."""
-    return torch.cat([part.kthvalue(k + 1, dim=1).values for _, part in _apart(x, x)])
+    return within(clouds(x.double(), x.double())[0], k).nearest[:, k].double()
 
 
-def _apart(x: Features, y: Features) -> Iterator[tuple[int, Tensor]]:
-    """Number of the first row, and the squared distances of so many rows of x from all of y."""
-    lengths = y.square().sum(1)
-    for first in range(0, len(x), CHUNK):
-        part = x[first : first + CHUNK]
-        squares = torch.addmm(part.square().sum(1)[:, None] + lengths, part, y.T, alpha=-2)
-        yield first, squares.clamp_(min=0)
+class Figures(NamedTuple):
+    """All distances of two sets; none where there are too few pictures for one (100 made, 20 of each, 6 of each)."""
+
+    frechet: float
+    frechet_infinity: Estimate | None
+    kid: Estimate | None
+    precision: float | None
+    recall: float | None
+    density: float | None
+    coverage: float | None
+
+
+def figures(real: Features, made: Features) -> Figures:
+    """Each as the function of its name gives it, from one pass over all pairs of pictures.
+
+    Raises GessoError below two pictures of each, and for features that are not finite.
+    """
+    a, b = checked(real, 2), checked(made, 2)
+    reference, few = Moments.of(a), min(len(a), len(b))
+    infinity = kernel = None
+    if len(b) >= 100:
+        distance, infinity = _infinity(b, reference, 10)
+    else:
+        distance = frechet(reference, Moments.of(b))
+    if few <= 5:
+        return Figures(distance, None, None, None, None, None, None)
+    x, y = clouds(a, b, 10 if few >= 20 else 1)
+    xx, yy = within(x, 5), within(y, 3)
+    xy = between(x, y, xx.nearest[:, 3], yy.nearest[:, 3], xx.nearest[:, 5])
+    if few >= 20:
+        kernel = _kid(x, y, xx.sums, yy.sums, xy.sums)
+    shares = [share.double().mean().item() for share in (xy.inside, xy.held, xy.covered)]
+    return Figures(distance, infinity, kernel, shares[0], shares[1], xy.hits / (5 * len(b)), shares[2])
 
 
 def checked(features: Features, least: int) -> Features:
