@@ -63,6 +63,17 @@ def generator_share(game: Adversarial, real: Judgement, fake: Judgement) -> Judg
     return generator / torch.where(critic.abs() < 1e-12, torch.full_like(critic, 1e-12), critic)
 
 
+@torch.no_grad()
+def rightly_ranked(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
+    """Share of all pairs of a real and a made picture in which the real one is judged the more real; a tie is half.
+
+    1 for a critic that is never wrong, 0.5 for one that guesses: the area under its ROC curve (Mann & Whitney 1947),
+    which needs no judgement that means "as likely as not", and so suits every game.
+    """
+    apart = real[:, None] - fake[None]
+    return (apart.sign().mean() + 1) / 2
+
+
 def led_past(loss: Tensor, stops: Sequence[Tensor], ways: Sequence[Tensor]) -> Tensor:
     """The loss, whose gradients at `stops` flow on into `ways` and into nothing else.
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gesso.augment import OPERATIONS, Augment
 from gesso.contract.family import Adam, Batch, Clock, Condition, Facts, Family, Learning, Turn
-from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, led_past, r1_penalty
+from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, led_past, r1_penalty, rightly_ranked
 from gesso.nn import Decoder, DownBlock, Project, channels_at, dcgan_init, levels, normalised, scale_gradient
 from gesso.options import Field, Options
 from gesso.primer.critic import PrimerCritic
@@ -280,8 +280,23 @@ class GAN(Family[GANConfig, GANKnobs]):
         out = {"critic": self.game.critic(judged_real, judged_fake).mean()}
         if turn.name == "both":
             out["generator"] = self.game.generator(judged_real, judged_fake).mean().detach()
+        out |= self._figures(judged_real.detach(), judged_fake.detach())
         if self._penalised and self.config.penalty_every == 1:
             out |= self._penalty(real, fake.detach(), label, rng, 1)
+        return out
+
+    def _figures(self, real: Float[Tensor, " n"], fake: Float[Tensor, " n"]) -> dict[str, Tensor]:
+        """For the log, from judgements: how often the critic is right, and by how much.
+
+        `accuracy`: share of pairs ranked rightly, 0.5 by chance; `gap`: mean judgement of real pictures less that of
+        made ones. Where a judgement of zero means "as likely as not", `accuracy_real` and `accuracy_made` are the
+        shares judged rightly of each. `strength`: of the augmentation, where it adapts.
+        """
+        out = {"accuracy": rightly_ranked(real, fake), "gap": real.mean() - fake.mean()}
+        if self.config.loss in ("minimax", "non-saturating", "hinge"):
+            out |= {"accuracy_real": (real > 0).float().mean(), "accuracy_made": (fake < 0).float().mean()}
+        if self.config.adaptive:
+            out["strength"] = self.parts["augment"].get_buffer("strength").clone()
         return out
 
     @property
@@ -320,6 +335,8 @@ class GAN(Family[GANConfig, GANKnobs]):
             out["critic"] = torch.stack([game.critic(r, f).mean() for r, f in judged]).mean()
             whole_real, whole_fake = judged[len(critic.heads) - 1]
             augment.adapt(whole_real.detach().mean(1), whole_fake.detach().mean(1))  # pyright: ignore[reportCallIssue]
+            means = [torch.stack([maps[i].detach().mean(1) for maps in judged]).mean(0) for i in (0, 1)]
+            out |= self._figures(means[0], means[1])
         if turn.name != "critic":
             loss = torch.stack([game.generator(r.detach(), f).mean() for r, f in judged]).mean()
             out["generator"] = led_past(loss, both, maps)

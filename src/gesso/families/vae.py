@@ -18,6 +18,8 @@ from gesso.nn import Decoder, channels_at, levels
 from gesso.options import Field, Options
 from gesso.primer.distance import Distance
 
+MUTE = 0.01  # nats below which a latent number says nothing
+
 
 class VAEConfig(Learning):
     """Choices of a VAE."""
@@ -115,6 +117,9 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The negative evidence lower bound in nats, divided by the number of pixel values.
 
+        For the log alone: `nats`, the divergence from the prior; `active`, the share of latent numbers that carry
+        more than MUTE nats beyond those that are free (active units; Burda et al. 2016, section 5.1, there told by the
+        variance of their means, which free nats would mislead); `error`, the mean squared error of a pixel.
         The scale of the pixel errors is the one that fits the batch best (Rybkin et al. 2021, eq. 5; for the
         Laplace likelihood its counterpart), so that β = 1 needs no tuning.
         """
@@ -137,6 +142,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
             "fit": fit,
             "prior": self.config.beta * bounded.sum() / values,
             "nats": divergence.sum().detach(),
+            "active": (divergence.detach() > self.config.free_bits + MUTE).float().mean(),
             "error": error.detach().square().mean(),
             **looks,
         }

@@ -139,19 +139,21 @@ class Run:
         step: int,
         tensors: "Mapping[str, Tensor | Scalar]",
         facts: Mapping[str, Any],
-        model: "Mapping[str, Tensor | Scalar]",
+        model: "Mapping[str, Tensor | Scalar] | None",
         model_facts: Mapping[str, Any],
     ) -> None:
         """Save what resumes the run and what draws; a kill at any point leaves for each the old or the new one.
 
-        facts, model_facts: JSON values; they come back equal, but tuples as lists. Keeps the two newest
-        states and the model before this one. Raises GessoError when the disk refuses; all old files stay.
+        facts, model_facts: JSON values; they come back equal, but tuples as lists. model: None leaves the present one.
+        Keeps the two newest states and the model before this one. Raises GessoError when the disk refuses; all old
+        files stay.
         """
         folder = self.root / "state"
         path = folder / f"{step:08d}.safetensors"
         sha256 = save_tensors(path, tensors, {"format": FORMAT, "step": step, "facts": dict(facts)})
-        self._keep_model()
-        save_tensors(self.model, model, {"format": FORMAT, "step": step, "facts": dict(model_facts)})
+        if model is not None:
+            self._keep_model()
+            save_tensors(self.model, model, {"format": FORMAT, "step": step, "facts": dict(model_facts)})
         latest = {"format": FORMAT, "step": step, "file": path.name, "sha256": sha256, "facts": _finite(dict(facts))}
         write_json(folder / "latest.json", latest)
         # What is newer than this state belongs to a course that was given up: the run resumed from before it.

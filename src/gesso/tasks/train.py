@@ -13,7 +13,10 @@ from gesso.options import Field, Options
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from gesso.contract.family import Facts, Family
+    from gesso.measure.health import Health
     from gesso.store import Run
+    from gesso.train import Batches
 
 
 class TrainOptions(Options):
@@ -51,6 +54,17 @@ class TrainOptions(Options):
     )
     save_every: float = Field(default=60, gt=0, le=86400, description="Seconds between two saves.")
     preview_every: float = Field(default=60, gt=0, le=86400, description="Seconds between two grids of pictures.")
+    watch: bool = Field(default=True, description="Look at the pictures with every grid, and warn of what goes wrong.")
+    keep: Literal["last", "best"] = Field(
+        default="last", description="Which model draws in the end: the last, or the best of those looked at."
+    )
+    best_by: Literal["fd", "coverage"] = Field(
+        default="fd",
+        description="What is best: the lowest Fréchet distance from the data, or the highest coverage of it.",
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=100_000, description="Stop after so many looks in a row without a better one."
+    )
     tensorboard: bool = Field(
         default=False, description="Also write figures for TensorBoard (needs gesso[tensorboard])."
     )
@@ -61,6 +75,8 @@ class TrainOptions(Options):
             raise ValueError("give either the name of a data set or --resume RUN")
         if self.minutes is not None and self.images is not None:
             raise ValueError("give --minutes or --images, not both")
+        if not self.watch and (self.keep == "best" or self.patience is not None):
+            raise ValueError("--keep best and --patience need the watch; leave --no-watch out")
         return self
 
 
@@ -126,6 +142,7 @@ class Train(Task[TrainOptions]):
             "engine": made.engine.model_dump(), "seed": options.seed, "total": made.total, "reasons": reasons,
             "accumulate": options.accumulate, "processes": fabric.world_size,
             "data": {"name": pack.name, "fingerprint": pack.fingerprint, "count": pack.count},
+            "watch": plan_watch(options, made.facts),
         }  # fmt: skip
         root = fabric.broadcast(
             str(Run.create(home, pack.name, family.name, record).root) if fabric.is_global_zero else ""
@@ -162,11 +179,14 @@ class Train(Task[TrainOptions]):
         torch.manual_seed(record["seed"])
         learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
         batches = Batches(plan.View(pack.images, ids), facts, record["seed"], config.batch, config.flip)
-        schedule = Schedule(record["total"], save=options.save_every, preview=options.preview_every)
+        how = record.get("watch")
+        best = bool(how and how["keep"] == "best")
+        schedule = Schedule(record["total"], save=options.save_every, preview=options.preview_every, best=best)
+        watch = open_watch(how, batches, learner.family) if how and fabric.is_global_zero else None
         board = open_board(folder.root) if options.tensorboard and fabric.is_global_zero else None
         yield Message(f"Run {folder.root.name}: {schedule.total:,} pictures to show.")
         try:
-            yield from run(folder, learner, batches, schedule, record["seed"], board)
+            yield from run(folder, learner, batches, schedule, record["seed"], board, watch)
         except (MemoryError, RuntimeError) as error:  # torch's own MemoryErrors are RuntimeErrors
             if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
                 raise
@@ -229,6 +249,55 @@ def wanted_engine(options: TrainOptions, device: str) -> Any:
     return Engine.of(
         {"device": device, "precision": options.precision, "threads": options.threads or torch.get_num_threads()}
     )
+
+
+def plan_watch(options: TrainOptions, facts: "Facts") -> dict[str, Any] | None:
+    """How a run is looked after, for its record: who sees, and what is kept; None where that is not wanted.
+
+    Raises GessoError when the best is asked for and the pictures are too small to be looked at.
+    """
+    from gesso.measure.features import extractor
+    from gesso.primer.frozen import SMALLEST
+
+    if not options.watch:
+        return None
+    seen = min(facts.height, facts.width) >= SMALLEST
+    if not seen and (options.keep == "best" or options.patience is not None):
+        raise GessoError(
+            f"Pictures below {SMALLEST} pixels are too small to be looked at.", "Leave --keep and --patience out."
+        )
+    see = extractor() if seen else None
+    return {
+        "extractor": see.name if see else None, "sha256": see.sha256 if see else None,
+        "keep": options.keep, "best_by": options.best_by, "patience": options.patience,
+    }  # fmt: skip
+
+
+def open_watch(how: dict[str, Any], batches: "Batches", family: "Family") -> "Health":
+    """Who looks after a run, with a sample of its pictures to compare with, the same in every life of the run.
+
+    Raises GessoError when the extractor that the record names is not the one that is here.
+    """
+    import numpy as np
+
+    from gesso.measure.features import extractor
+    from gesso.measure.health import REAL, Eye, Health
+    from gesso.train.batches import to_float
+
+    see = extractor(how["extractor"]) if how["extractor"] else None
+    if see is not None and see.sha256 != how["sha256"]:
+        raise GessoError(
+            "The primer is another than the one that looked after this run so far.",
+            "Figures of two extractors cannot be compared: install the Gesso that began the run, or train anew.",
+        )
+    pictures, facts = batches.pictures, batches.facts
+    count = len(pictures.images)
+    chosen = np.random.default_rng(0).permutation(count)[:REAL]
+    known = bool(facts.labels) and "label" in family.needs | family.takes
+    labels = [facts.labels[i] for i in np.random.default_rng(1).permutation(pictures.label_ids)[:REAL]] if known else []
+    parts = np.array_split(chosen, max(len(chosen) // 50, 1))
+    eye = Eye(see, lambda: (to_float(pictures.images[part], facts) for part in parts), labels)
+    return Health(eye, how["best_by"], how["patience"])
 
 
 def open_board(root: Path) -> Any:

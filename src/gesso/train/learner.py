@@ -40,6 +40,15 @@ class Learner:
                     network.parameters(), how.lr, how.betas, how.eps, how.weight_decay, fused=True
                 )
         self.scaler = torch.GradScaler(fabric.device.type, enabled=engine.precision == "float16")
+        self.watched: set[str] = set()
+
+    def watch(self) -> None:
+        """Ask for figures of every part's next step: `PART/gradient`, `PART/update`, and `rate`.
+
+        gradient: norm, before any clipping. update: how far the weights move, as a share of their own norm. rate: the
+        learning rate's share of its highest. Learning is the same, bit for bit.
+        """
+        self.watched = set(self.optimizers)
 
     def step(self, batch: Batch, clock: Clock, seed: int) -> dict[str, float]:
         """All turns of one step, then the running averages. Returns the losses of the turns that were due.
@@ -48,10 +57,13 @@ class Learner:
         """
         logs: dict[str, Tensor] = {}
         self._set_rate(clock)
+        waiting = len(self.watched)
         for number, turn in enumerate(self.family.turns(clock)):
             if clock.step % turn.every == 0:
                 for name, value in self._turn(turn, number, batch, clock, seed).items():
                     logs[name] = logs.get(name, torch.zeros_like(value)) + value
+        if len(self.watched) < waiting:
+            logs["rate"] = torch.tensor(self._scale(clock))
         self._follow(clock, len(batch.image) * self.fabric.world_size)
         return {name: float(value) for name, value in logs.items()}
 
@@ -73,7 +85,10 @@ class Learner:
         gradients = self._gather(turn)
         self._check(turn, clock, logs, gradients)
         for part in turn.parts:
-            self._apply(part)
+            if part in self.watched:
+                logs |= self._watch(part)
+            else:
+                self._apply(part)
         return logs
 
     def _gather(self, turn: Turn) -> list[Tensor]:
@@ -102,6 +117,19 @@ class Learner:
             "with --preset r3gan.",
         )
 
+    def _watch(self, part: str) -> dict[str, Tensor]:
+        """Apply, and tell how it went."""
+        self.watched.discard(part)
+        weights = [p for p in self.family.parts[part].parameters() if p.grad is not None]
+        if not weights:
+            self._apply(part)
+            return {}
+        before = [p.detach().clone() for p in weights]
+        gradient = _norm([p.grad for p in weights if p.grad is not None]) / self.scaler.get_scale()
+        self._apply(part)
+        moved = _norm([p.detach() - old for p, old in zip(weights, before, strict=True)])
+        return {f"{part}/gradient": gradient, f"{part}/update": moved / _norm(before).clamp(min=1e-12)}
+
     def _apply(self, part: str) -> None:
         optimizer = self.optimizers[part]
         clip = self.family.adam(part).clip
@@ -115,12 +143,17 @@ class Learner:
 
     def _set_rate(self, clock: Clock) -> None:
         """The rate rises over the first share of the run and falls, as a half cosine, over the last."""
+        scale = self._scale(clock)
+        for part, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = float(self.family.adam(part).lr * scale)
+
+    def _scale(self, clock: Clock) -> float:
+        """The rate's share of its highest."""
         config, done = self.family.config, clock.fraction
         scale = min(done / config.warmup, 1.0) if config.warmup else 1.0
         if config.decay and done > 1 - config.decay:
             scale *= 0.5 + 0.5 * np.cos(np.pi * (done - 1 + config.decay) / config.decay)
-        for part, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = float(self.family.adam(part).lr * max(scale, 1e-4))
+        return float(max(scale, 1e-4))
 
     @torch.no_grad()
     def _follow(self, clock: Clock, shown: int) -> None:
@@ -184,6 +217,10 @@ class Learner:
         for part, average in self.average.items():
             family.parts[part].load_state_dict(average.state_dict())
         return family.eval().requires_grad_(False)
+
+
+def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([tensor.float().norm() for tensor in tensors]).norm()
 
 
 def cut(batch: Batch, pieces: int) -> list[Batch]:

@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -12,25 +12,32 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from gesso.contract.family import Clock
+from gesso.contract.family import Clock, Family
 from gesso.contract.task import Event, Message, Preview, Progress
 from gesso.marks.picture import write_sheet
-from gesso.sample import draw
+from gesso.sample import Drawn, draw
 from gesso.store import Run, compare_fingerprints, fingerprint
 from gesso.train.batches import Batches
 from gesso.train.learner import Learner
 
 PREVIEWS = 64  # pictures of the grid, always from the same seeds
+FIRST = 10.0  # seconds until the first look; those that follow come at twice the time, until they are regular
+Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When things happen. total: pictures of the whole run; save and preview: seconds between two; log: steps."""
+    """When things happen, and which model is kept.
+
+    total: pictures of the whole run; save and preview: seconds between two, the first previews come sooner; log: steps.
+    best: the model that draws is the best that was seen, not the newest.
+    """
 
     total: int
     save: float = 60.0
     preview: float = 60.0
     log: int = 20
+    best: bool = False
 
 
 class Board(Protocol):
@@ -40,13 +47,40 @@ class Board(Protocol):
         """One figure at one step."""
 
 
+class Watch(Protocol):
+    """Who looks after a run (`gesso.measure.health`). All that it says is in the log, so a resumed run goes on with it.
+
+    A note is a line for the log: `warning` or `over`, the name of a trouble that began or ended; `best`, the value of
+    the pictures just looked at, better than all before; or `stop`, why it is time to. Where a note has a `text`, the
+    person hears it.
+    """
+
+    def recall(self, log: Sequence[Line]) -> None:
+        """Take up where a log ends."""
+
+    def look(self, family: Family, grid: Sequence[Drawn]) -> dict[str, float]:
+        """Figures of what the family draws. grid: from the same latents as ever."""
+        ...
+
+    def read(self, line: Line) -> list[dict[str, Any]]:
+        """Notes on a line that the log has just got, with the losses of some steps or the figures of a look."""
+        ...
+
+
 def run(
-    folder: Run, learner: Learner, batches: Batches, schedule: Schedule, seed: int, board: Board | None = None
+    folder: Run,
+    learner: Learner,
+    batches: Batches,
+    schedule: Schedule,
+    seed: int,
+    board: Board | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Event]:
-    """Train to the end of the schedule, from the last saved state where there is one.
+    """Train to the end of the schedule, from the last saved state where there is one, or until the watch says stop.
 
     Yields Progress, Preview and Message. Closing the generator, Ctrl-C and SIGTERM save and stop; the two
-    signals then raise KeyboardInterrupt. Only the first of several processes writes.
+    signals then raise KeyboardInterrupt. Only the first of several processes writes and watches.
+    The record gets `warnings` and, where there are such, `best` and `stopped`: the watch's notes as they now stand.
     """
     writes = learner.fabric.is_global_zero
     with folder.lock() if writes else nullcontext(), _signals() as stop:
@@ -57,10 +91,15 @@ def run(
             step = state.step
             yield from (Message(note, "warning") for note in state.notes)
             yield from _compare(folder, learner, state.facts)
+        log: list[dict[str, Any]] = []
         if writes:
             folder.rewind_log(step)
-            folder.update(status="training")
-        trip = _Trip(folder, learner, batches, schedule, seed, board, step)
+            log = folder.read_log()
+            if watch is not None:
+                watch.recall(log)
+            log = [line for line in log if NOTES & line.keys() and "stop" not in line]  # it goes on after all
+            folder.update(status="training", **_standing(log))
+        trip = _Trip(folder, learner, batches, schedule, seed, board, step, watch if writes else None, log)
         try:
             yield from trip.travel(stop)
         except GeneratorExit:
@@ -86,13 +125,19 @@ class _Trip:
         seed: int,
         board: Board | None,
         step: int,
+        watch: Watch | None,
+        notes: list[dict[str, Any]],
     ):
         self.folder, self.learner, self.batches, self.schedule = folder, learner, batches, schedule
-        self.seed, self.board, self.step = seed, board, step
+        self.seed, self.board, self.step, self.watch = seed, board, step, watch
         self.steps = math.ceil(schedule.total / batches.batch)
         self.writes = learner.fabric.is_global_zero
         self.saved = step or -1
+        self.notes = notes
+        self.over = False  # whether the watch said stop
+        self.looked = -1  # step of the last look
         self.losses: list[dict[str, float]] = []
+        self.figures: dict[str, float] = {}  # of the last line, and of the last look
 
     @property
     def clock(self) -> Clock:
@@ -102,53 +147,61 @@ class _Trip:
         fabric = self.learner.fabric
         first, begun = self.step, time.monotonic()
         told = saved = begun
-        drawn = begun - self.schedule.preview + min(self.schedule.preview, 10)  # an early look, ten seconds in
+        drawn = begun
+        self.learner.watch()
         while self.step < self.steps and not self._agree(stop):
             batch = self.batches.at(self.step, fabric.device, fabric.global_rank, fabric.world_size)
             self.losses.append(self.learner.step(batch, self.clock, self.seed))
             self.step += 1
             now = time.monotonic()
             if self.writes and (self.step % self.schedule.log == 0 or self.step == self.steps):
-                self._log((self.step - first) * self.batches.batch / max(now - begun, 1e-9))
+                yield from self._log((self.step - first) * self.batches.batch / max(now - begun, 1e-9))
             if self.writes and now - saved > self.schedule.save:
                 self.save()
                 saved = time.monotonic()
-            if self.writes and now - drawn > self.schedule.preview and self.step < self.steps:
-                yield self.preview()
+            soon = max(FIRST, (now - begun) / 2)
+            if self.writes and now - drawn > min(self.schedule.preview, soon) and self.step < self.steps:
+                yield from self.preview()
                 drawn = time.monotonic()
             if now - told > 0.2:
                 yield self._progress((now - begun) / (self.step - first))
                 told = now
         self.save()
         if self.writes and self.step > first and not stop:
-            yield self.preview()
+            if self.looked != self.step:
+                yield from self.preview()
             yield self._progress((time.monotonic() - begun) / max(self.step - first, 1))
 
-    def save(self) -> None:
-        """State and model, all or nothing."""
-        if self.writes and self.saved != self.step:
+    def save(self, best: bool = False) -> None:
+        """State and model, all or nothing; where the best model is kept, a new one only when there is a better."""
+        if self.writes and (best or self.saved != self.step):
             place = {"step": self.step, "seen": self.clock.seen, "total": self.clock.total}
             mark = fingerprint(self.learner.fabric.device.type)
-            self.folder.save_state(
-                self.step, self.learner.state(), {**place, "fingerprint": mark}, self.learner.model(), place
-            )
+            kept = self.schedule.best and not best and any("best" in note for note in self.notes)
+            model = None if kept else self.learner.model()
+            self.folder.save_state(self.step, self.learner.state(), {**place, "fingerprint": mark}, model, place)
             self.saved = self.step
 
-    def preview(self) -> Preview:
-        """The grid of pictures from the same latents as ever."""
+    def preview(self) -> Iterator[Event]:
+        """The grid of pictures from the same latents as ever, and what the watch says of it."""
         family = self.learner.drawer().cpu()
         labels = family.facts.labels if "label" in family.needs | family.takes else ()
         wanted = [labels[i * len(labels) // PREVIEWS] for i in range(PREVIEWS)] if labels else None
-        pictures = [drawn.image for drawn in draw(family, range(PREVIEWS), labels=wanted)]
+        pictures = list(draw(family, range(PREVIEWS), labels=wanted))
         path = self.folder.samples / f"{self.clock.seen:09d}.png"
-        write_sheet(path, [pictures[i : i + 8] for i in range(0, PREVIEWS, 8)])
-        return Preview(path, f"after {self.clock.seen:,} pictures")
+        write_sheet(path, [[drawn.image for drawn in pictures[i : i + 8]] for i in range(0, PREVIEWS, 8)])
+        self.looked = self.step
+        if self.watch is not None:
+            figures = self.watch.look(family, pictures)
+            self._show(figures)
+            yield from self._write(figures)
+        yield Preview(path, f"after {self.clock.seen:,} pictures")
 
     def _progress(self, seconds_a_step: float) -> Progress:
         clock = self.clock
         return Progress(
             clock.seen, clock.total, "pictures", (self.steps - self.step) * seconds_a_step,
-            {"pictures/s": self.batches.batch / seconds_a_step, **self._means()},
+            {"pictures/s": self.batches.batch / seconds_a_step, **self.figures, **_plain(self._means())},
         )  # fmt: skip
 
     def _means(self) -> dict[str, float]:
@@ -156,23 +209,76 @@ class _Trip:
         names = dict.fromkeys(name for losses in recent for name in losses)
         return {name: float(np.mean([losses[name] for losses in recent if name in losses])) for name in names}
 
-    def _log(self, rate: float) -> None:
+    def _log(self, rate: float) -> Iterator[Event]:
         means = self._means()
         self.losses.clear()
-        self.losses.append(means)
-        self.folder.log({"step": self.step, "seen": self.clock.seen, "pictures/s": round(rate, 1), **means})
+        self.learner.watch()
+        self._show(means)
+        yield from self._write({"pictures/s": round(rate, 1), **means})
+
+    def _show(self, figures: Mapping[str, float]) -> None:
+        self.figures |= _plain(figures)
         if self.board is not None:
-            for name, value in means.items():
+            for name, value in figures.items():
                 self.board.add_scalar(name, value, self.clock.seen)
 
+    def _write(self, figures: Mapping[str, float]) -> Iterator[Event]:
+        """A line of the log, and the watch's notes on it; these also go to the record and to the person."""
+        place = {"step": self.step, "seen": self.clock.seen}
+        line = {**place, **figures}
+        self.folder.log(line)
+        notes = [{**place, **note} for note in self.watch.read(line)] if self.watch is not None else []
+        for note in notes:
+            self.folder.log(note)
+            self.notes.append(note)
+            self.over |= "stop" in note
+        if notes:
+            self.folder.update(**_standing(self.notes))
+        if self.schedule.best and any("best" in note for note in notes):
+            self.save(best=True)
+        for note in notes:
+            if "text" in note:
+                yield Message(note["text"], "warning" if "warning" in note else "info")
+
     def _agree(self, stop: list[int]) -> bool:
-        """Whether any process was told to stop."""
+        """Whether any process was told to stop, or the first one's watch says so."""
         fabric = self.learner.fabric
         if fabric.world_size > 1:
-            count = fabric.all_reduce(torch.tensor(float(len(stop)), device=fabric.device), reduce_op="sum")
-            if isinstance(count, torch.Tensor) and count > 0 and not stop:
+            told = torch.tensor([float(len(stop)), float(self.over)], device=fabric.device)
+            total = fabric.all_reduce(told, reduce_op="sum")
+            assert isinstance(total, torch.Tensor)
+            if total[0] > 0 and not stop:
                 stop.append(signal.SIGTERM)
-        return bool(stop)
+            self.over = bool(total[1] > 0)
+        return bool(stop) or self.over
+
+
+NOTES = {"warning", "over", "best", "stop"}
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, float]:
+    """Those that a line on a screen has room for: all but those of the parts' steps."""
+    return {name: value for name, value in figures.items() if "/" not in name and name != "rate"}
+
+
+def _standing(log: Sequence[Line]) -> dict[str, Any]:
+    """Entries for the record: the warnings of a log, with the pictures seen when each came and ended; the best; why it
+    stopped."""
+    warnings: list[dict[str, Any]] = []
+    best: dict[str, Any] | None = None
+    stopped: str | None = None
+    for line in log:
+        if "warning" in line:
+            warnings.append({"rule": line["warning"], "text": line["text"], "seen": line["seen"], "over": None})
+        elif "over" in line:
+            for warning in warnings:
+                if warning["rule"] == line["over"] and warning["over"] is None:
+                    warning["over"] = line["seen"]
+        elif "best" in line:
+            best = {key: value for key, value in line.items() if key != "text"}
+        elif "stop" in line:
+            stopped = line["stop"]
+    return {"warnings": warnings, "best": best, "stopped": stopped}
 
 
 def _compare(folder: Run, learner: Learner, facts: dict) -> Iterator[Event]:
