@@ -4,12 +4,13 @@ import hashlib
 import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from gesso.errors import GessoError
 from gesso.measure.distances import Moments
-from gesso.measure.features import extractor, features, moments
+from gesso.measure.features import extractor, features, features_of, floats, moments
 from gesso.primer.frozen import WEIGHTS, load
 
 
@@ -57,9 +58,20 @@ def test_a_stream_is_what_it_holds(channels, monkeypatch):
     torch.testing.assert_close(streamed.covariance, once.covariance, rtol=1e-3, atol=1e-5)
 
 
+def test_any_number_of_processes_gives_the_same_bits(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (230, 16, 18, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    see, mapped = extractor(), np.load(tmp_path / "images.npy", mmap_mode="r")
+    alone = features_of(see, mapped)
+    assert torch.equal(alone, features_of(see, mapped, 2))
+    torch.testing.assert_close(alone, see(floats(images)))
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
+        (lambda: features_of(extractor(), np.empty((0, 16, 16, 3), np.uint8)), "no pictures to measure"),
+        (lambda: features_of(extractor(), np.zeros((5, 8, 8, 3), np.uint8)), "too small"),
         (lambda: extractor("no/such.onnx"), "There is no network no/such.onnx"),
         (lambda: extractor("onnx:~/nowhere.onnx"), "There is no network /"),
         (lambda: extractor()(pictures(2) * math.nan), "not finite"),

@@ -5,6 +5,7 @@ counted in parts (see `pairs`), so that ten thousand pictures need hardly more m
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ __all__ = [
     "Estimate",
     "Figures",
     "Moments",
+    "blockwise",
+    "checked",
     "density_coverage",
     "figures",
     "frechet",
@@ -209,6 +212,13 @@ def _kid(x: Cloud, y: Cloud, xx: Tensor, yy: Tensor, xy: Tensor) -> Estimate:
 
     blocks = torch.arange(len(x.sizes))
     return _jackknife(over(blocks >= 0), [over(blocks != i) for i in blocks])
+
+
+def blockwise(figure: Callable[[Tensor], float], count: int, blocks: int = 10) -> Estimate:
+    """Any figure of some rows (their numbers) of `count`, with its interval from leaving each part out."""
+    parts = torch.arange(count).tensor_split(blocks)
+    without = [figure(torch.cat([*parts[:i], *parts[i + 1 :]])) for i in range(blocks)]
+    return _jackknife(figure(torch.arange(count)), without)
 
 
 def _jackknife(value: float, without: list[float]) -> Estimate:

@@ -4,13 +4,16 @@ Figures of two extractors say nothing beside each other, so each carries its nam
 """
 
 import hashlib
+import multiprocessing
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gesso.errors import GessoError
@@ -20,7 +23,7 @@ from gesso.primer.frozen import WEIGHTS, Frozen, load
 from gesso.primer.network import Primer, folded
 from gesso.primer.own import OwnNetwork, network
 
-__all__ = ["Extractor", "Network", "extractor", "features", "moments"]
+__all__ = ["Extractor", "Network", "extractor", "features", "features_of", "floats", "moments"]
 
 BATCH = 100  # pictures that go through the network at a time
 INCEPTION: dict[str, tuple[str, Form]] = {
@@ -109,6 +112,50 @@ def features(see: Extractor, batches: Iterable[Float[Tensor, "n c h w"]]) -> Flo
     if not parts:
         raise GessoError("There are no pictures to measure.", "Draw or import some.")
     return torch.cat(parts)
+
+
+def features_of(see: Extractor, images: UInt8[np.ndarray, "n h w c"], processes: int = 1) -> Float[Tensor, "n d"]:
+    """Of all pictures of an array, which may be mapped from a file.
+
+    processes: that share the work, each with one thread; 1 is this one. The features are the same bits for any number:
+    pictures go through the network in the same company, on one thread. Raises GessoError when there are none, and what
+    the extractor raises.
+    """
+    if not len(images):
+        raise GessoError("There are no pictures to measure.", "Draw or import some.")
+    batches = [slice(first, first + BATCH) for first in range(0, len(images), BATCH)]
+    if processes == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return torch.cat([_look(see, images[batch]) for batch in batches])
+        finally:
+            torch.set_num_threads(threads)
+    context = multiprocessing.get_context("spawn")  # a fork would take the threads' locks along
+    with ProcessPoolExecutor(min(processes, len(batches)), context, _begin, (see,)) as pool:
+        parts = pool.map(_theirs, (np.ascontiguousarray(images[batch]) for batch in batches))
+        return torch.cat([torch.from_numpy(part) for part in parts])
+
+
+SEE: list[Extractor] = []  # of a worker process
+
+
+def _begin(see: Extractor) -> None:
+    torch.set_num_threads(1)
+    SEE.append(see)
+
+
+def _theirs(images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
+    return _look(SEE[0], images).numpy()
+
+
+def _look(see: Extractor, images: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n d"]:
+    return see(floats(images))
+
+
+def floats(images: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
+    """Bytes as pictures in [-1, 1]."""
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def moments(see: Extractor, batches: Iterable[Float[Tensor, "n c h w"]]) -> Moments:

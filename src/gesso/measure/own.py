@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from gesso.augment import Augment
 from gesso.errors import GessoError
 from gesso.files import read_json, write_bytes, write_json
-from gesso.measure.features import Extractor
+from gesso.measure.features import Extractor, floats
 from gesso.primer.frozen import SMALLEST, Frozen, as_rgba
 from gesso.primer.network import Primer, folded
 
@@ -36,6 +36,8 @@ VIEW, BATCH = 32, 128  # pixels of a view; pictures a step, two views of each
 FINE, DEEP = 64, ((32, 64), (48, 128), (64, 256))  # half of the primer's widths
 NARROW = 128  # numbers that two views agree on
 APART = 0.01  # how much it counts that numbers differ from each other (the paper's lambda, for fewer numbers)
+STEPS = 150  # of learning, and one more for every twenty pictures up to 5000
+PATCHES = 60_000  # that the wide look is fitted to
 CHUNK = 250  # pictures that are read, or looked at, at a time
 Images = UInt8[np.ndarray, "n h w c"]
 Labels = Int[np.ndarray, " n"]
@@ -151,9 +153,9 @@ def _learn(images: Images, labels: Labels | None, seed: int, tell: Callable[[int
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         school = School(int(known.max()) + 1)
-        school.primer.fine.fit(_patches(images, rng), rng, patches=60_000)
+        school.primer.fine.fit(_patches(images, rng), rng, patches=PATCHES)
         school.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        steps = 150 + min(len(some), 5000) // 20
+        steps = STEPS + min(len(some), 5000) // 20
         _train(school, pictures, known, steps, rng, tell)
     return _finished(school.eval(), images, some)
 
@@ -250,15 +252,14 @@ def _patches(images: Images, rng: torch.Generator) -> Float[Tensor, "m 4 s s"]:
     """Parts of some pictures as they are, at most SEEN pixels wide."""
     h, w = images.shape[1:3]
     size, parts = min(h, w, SEEN), []
-    for i in torch.randint(len(images), (max(60_000 * 9 // size**2, 60),), generator=rng).sort().values.tolist():
+    for i in torch.randint(len(images), (max(9 * PATCHES // size**2, 60),), generator=rng).sort().values.tolist():
         top, left = (int(torch.randint(side - size + 1, (), generator=rng)) for side in (h, w))
         parts.append(images[i, top : top + size, left : left + size])
     return _floats(np.stack(parts))
 
 
 def _floats(images: Images) -> Float[Tensor, "n 4 h w"]:
-    """Pictures in [-1, 1]."""
-    return as_rgba(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    return as_rgba(floats(images))
 
 
 def _bytes(x: Float[Tensor, "n 4 h w"]) -> Tensor:
