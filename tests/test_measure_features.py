@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from gesso.errors import GessoError
-from gesso.measure.distances import Moments
-from gesso.measure.features import extractor, features, features_of, floats, moments
+from gesso.measure.distances import Moments, frechet
+from gesso.measure.features import extractor, features, features_of, floats, moments, same_form
 from gesso.primer.frozen import WEIGHTS, load
 
 
@@ -46,6 +46,21 @@ def test_weights_of_ones_own(tmp_path):
     torch.testing.assert_close(see(pictures(2)), extractor()(pictures(2)))
 
 
+def bytes_of(*shape):
+    return np.zeros((2, *shape), np.uint8)
+
+
+def test_figures_of_different_extractors_are_not_compared():
+    x = pictures(4)
+    primer, first = (moments(extractor(name), [x]) for name in ("primer", "random"))
+    assert primer.seen_by == extractor().mark == f"primer:{extractor().sha256[:12]}"
+    assert frechet(primer, moments(extractor(), [x, x])) < 1e6
+    same_form(bytes_of(8, 9, 3), bytes_of(8, 9, 3))
+    for call in (lambda: frechet(primer, first), lambda: primer + first):
+        with pytest.raises(GessoError, match=r"Features of primer:\w{12} and of random:\w{12} cannot be compared"):
+            call()
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_stream_is_what_it_holds(channels, monkeypatch):
     monkeypatch.setattr("gesso.measure.features.BATCH", 5)
@@ -72,6 +87,12 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     [
         (lambda: features_of(extractor(), np.empty((0, 16, 16, 3), np.uint8)), "no pictures to measure"),
         (lambda: features_of(extractor(), np.zeros((5, 8, 8, 3), np.uint8)), "too small"),
+        (lambda: extractor("own"), "learns from a data set"),
+        (
+            lambda: same_form(bytes_of(8, 9, 1), bytes_of(8, 9, 3)),
+            "9×8 pixels, grey, the made ones of 9×8 pixels, RGB.",
+        ),
+        (lambda: same_form(bytes_of(8, 9, 3), bytes_of(8, 8, 3)), "the made ones of 8×8 pixels"),
         (lambda: extractor("no/such.onnx"), "There is no network no/such.onnx"),
         (lambda: extractor("onnx:~/nowhere.onnx"), "There is no network /"),
         (lambda: extractor()(pictures(2) * math.nan), "not finite"),

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gesso.errors import GessoError
-from gesso.measure.pairs import Cloud, between, clouds, within
+from gesso.measure.pairs import Cloud, between, clouds, same_width, within
 
 __all__ = [
     "Estimate",
@@ -45,12 +45,14 @@ class Estimate(NamedTuple):
 class Moments:
     """Mean and scatter of features, gathered in parts and by any number of processes: parts are added.
 
-    scatter: the sum of products of deviations, d × d; divided by count - 1 it is the covariance.
+    scatter: the sum of products of deviations, d × d; divided by count - 1 it is the covariance. seen_by: the mark of
+    the extractor whose features they are; moments of different ones are not put together, nor compared.
     """
 
     count: int
     mean: Float[Tensor, " d"]
     scatter: Float[Tensor, "d d"]
+    seen_by: str = ""
 
     @classmethod
     def of(cls, features: Features) -> "Moments":
@@ -60,11 +62,12 @@ class Moments:
         return cls(len(x), mean, (x - mean).T @ (x - mean))
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Of both parts together (Chan et al. 1979, eq. 2.1)."""
+        """Of both parts together (Chan et al. 1979, eq. 2.1). Raises GessoError where others' features are in them."""
+        _alike(self, other)
         count = self.count + other.count
         apart = other.mean - self.mean
         scatter = self.scatter + other.scatter + torch.outer(apart, apart) * (self.count * other.count / count)
-        return Moments(count, self.mean + apart * (other.count / count), scatter)
+        return Moments(count, self.mean + apart * (other.count / count), scatter, self.seen_by or other.seen_by)
 
     @property
     def covariance(self) -> Float[Tensor, "d d"]:
@@ -77,13 +80,23 @@ class Moments:
 def frechet(a: Moments, b: Moments) -> float:
     """Fréchet distance of the two Gaussians that have these moments (Heusel et al. 2017, eq. 6).
 
-    |mean_a - mean_b|² + tr(A + B - 2 (A½ B A½)½). With few pictures it is too large: see `frechet_infinity`.
+    |mean_a - mean_b|² + tr(A + B - 2 (A½ B A½)½). With few pictures it is too large: see `frechet_infinity`. Raises
+    GessoError below two pictures, and for features of different extractors.
     """
+    _alike(a, b)
     first, second = a.covariance, b.covariance
     root = _root(first)
     both = torch.linalg.eigvalsh(root @ second @ root).clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + first.trace() + second.trace() - 2 * both
     return max(distance.item(), 0.0)
+
+
+def _alike(a: Moments, b: Moments) -> None:
+    if a.seen_by and b.seen_by and a.seen_by != b.seen_by:
+        raise GessoError(
+            f"Features of {a.seen_by} and of {b.seen_by} cannot be compared.", "Measure both with one extractor."
+        )
+    same_width(a.mean, b.mean)
 
 
 def _root(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
@@ -109,6 +122,7 @@ def _infinity(x: Features, reference: Moments, blocks: int) -> tuple[float, Esti
     With z = (x - m) A½, m and A being the reference's, A½ B A½ is the covariance of z: sums over parts give it for
     everything but a part, without another product.
     """
+    same_width(x, reference.mean)
     root, trace = _root(reference.covariance), reference.covariance.trace().item()
     about = x - reference.mean
     z = about @ root

@@ -7,7 +7,7 @@ import hashlib
 import multiprocessing
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +23,9 @@ from gesso.primer.frozen import WEIGHTS, Frozen, load
 from gesso.primer.network import Primer, folded
 from gesso.primer.own import OwnNetwork, network
 
-__all__ = ["Extractor", "Network", "extractor", "features", "features_of", "floats", "moments"]
+__all__ = ["Extractor", "Network", "extractor", "features", "features_of", "floats", "moments", "same_form"]
 
+CHANNELS = {1: "grey", 3: "RGB", 4: "RGB with transparency"}
 BATCH = 100  # pictures that go through the network at a time
 INCEPTION: dict[str, tuple[str, Form]] = {
     "inception": ("inception", "torch-fidelity"),
@@ -59,6 +60,11 @@ class Extractor:
     name: str
     sha256: str
     network: Network
+
+    @property
+    def mark(self) -> str:
+        """Name and the beginning of the hash, as it stands beside every figure."""
+        return f"{self.name}:{self.sha256[:12]}"
 
     @torch.inference_mode()
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
@@ -96,6 +102,8 @@ def extractor(choice: str = "primer") -> Extractor:
         weights = Path(file).expanduser()
         see = load_inception(weights, form)
         return Extractor(name, _hash(weights.read_bytes()), see)
+    if choice == "own":
+        raise GessoError("The extractor own learns from a data set's pictures.", "Name the data set, or choose primer.")
     path = Path(choice.removeprefix("onnx:")).expanduser()
     if not path.is_file():
         raise GessoError(f"There is no network {path}.", "Choose primer or random, or give the path of an ONNX file.")
@@ -158,11 +166,24 @@ def floats(images: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def same_form(real: UInt8[np.ndarray, "n h w c"], made: UInt8[np.ndarray, "m H W C"]) -> None:
+    """Raise GessoError unless both sets of pictures are of one size and of as many channels.
+
+    A network sees them all, but its figures would say that they differ in form.
+    """
+    forms = [f"{x.shape[2]}×{x.shape[1]} pixels, {CHANNELS.get(x.shape[3], str(x.shape[3]))}" for x in (real, made)]
+    if forms[0] != forms[1]:
+        raise GessoError(
+            f"The real pictures are of {forms[0]}, the made ones of {forms[1]}.", "Bring them to one size and mode."
+        )
+
+
 def moments(see: Extractor, batches: Iterable[Float[Tensor, "n c h w"]]) -> Moments:
     """Of all pictures of a stream, in the memory that one batch needs. Raises GessoError when there are none."""
     total: Moments | None = None
     for batch in batches:
         part = Moments.of(see(batch))
+        part = replace(part, seen_by=see.mark)
         total = part if total is None else total + part
     if total is None:
         raise GessoError("There are no pictures to measure.", "Draw or import some.")

@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Between", "Cloud", "Within", "between", "clouds", "within"]
+from gesso.errors import GessoError
+
+__all__ = ["Between", "Cloud", "Within", "between", "clouds", "same_width", "within"]
 
 CHUNK = 1000  # rows of one set that are held against as many of another at a time
 EXACT = 2000  # pictures of a set up to which pairs are computed in double precision
@@ -36,10 +38,23 @@ class Cloud:
 
 
 def clouds(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"], blocks: int = 1) -> tuple[Cloud, Cloud]:
-    """Two sets about the mean of the first, each in so many blocks of consecutive pictures."""
+    """Two sets about the mean of the first, each in so many blocks of consecutive pictures.
+
+    Raises GessoError where their features are not of one width.
+    """
+    same_width(a, b)
     middle = a.mean(0)
     precision = torch.float64 if max(len(a), len(b)) <= EXACT else torch.float32
     return _cloud(a, middle, precision, blocks), _cloud(b, middle, precision, blocks)
+
+
+def same_width(a: Float[Tensor, "*n d"], b: Float[Tensor, "*m e"]) -> None:
+    """Raise GessoError unless features are of as many numbers."""
+    if a.shape[-1] != b.shape[-1]:
+        raise GessoError(
+            f"Features of {a.shape[-1]} and of {b.shape[-1]} numbers cannot be compared.",
+            "Measure both with one extractor.",
+        )
 
 
 def _cloud(x: Float[Tensor, "n d"], middle: Tensor, precision: torch.dtype, blocks: int) -> Cloud:
