@@ -2,7 +2,7 @@
 
     python -m bench.measures --cifar FOLDER --peer FOLDER
 
-Ten thousand pictures of CIFAR-10's training set against its ten thousand test pictures, enlarged to 64 pixels, by the
+The ten thousand test pictures of CIFAR-10, enlarged to 64 pixels, against themselves, mirrored and blurred, by the
 primer's features, computed once for both. Ours: Fréchet distance, and that of endlessly many with its interval, KID
 with its interval, precision, recall, density and coverage. Torch-fidelity's, with its own defaults: Fréchet distance,
 KID of 100 subsets of 1000, precision and recall, by its functions of ready features. Each in a process of its own with
@@ -25,12 +25,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from bench.data import OUT
 from bench.primer import pictures
 from gesso.measure.distances import figures
 from gesso.measure.features import extractor, features
 from gesso.measure.inception import Inception, _shapes
+from gesso.primer.distort import distort
 
 COUNT, FEW = 10_000, 1500
 STORED = OUT / "measures.npy"
@@ -55,9 +57,16 @@ def stored(cifar: Path) -> float:
     if STORED.exists():
         return 0.0
     see, begun, found = extractor(), time.process_time(), []
-    for split in ("train", "test"):
-        x, _ = pictures(cifar / split, f"cifar-{split}-64", 64, "label", channels="rgb", split=split)
-        found.append(features(see, (part.float() / 127.5 - 1 for part in x[:COUNT].split(100))))
+    bytes_, _ = pictures(cifar / "test", "cifar-32-ladder", 32, "label", channels="rgb", split="test")
+    rng = torch.Generator().manual_seed(0)
+    for made in (False, True):
+        parts = []
+        for part in bytes_[:COUNT].split(100):
+            x = part.float() / 127.5 - 1
+            if made:
+                x = distort(x.flip(3), "blur", torch.full((len(x),), 0.75), rng)
+            parts.append(F.interpolate(x, scale_factor=2.0, mode="bilinear"))
+        found.append(features(see, parts))
     np.save(STORED, torch.stack(found).numpy())
     return time.process_time() - begun
 

@@ -446,3 +446,19 @@ def test_remedies_name_only_what_there_is():
             assert any(preset in family.presets for family in families), preset
         for choice in re.findall(r"--set (\w+)", rule.remedy):
             assert any(choice in family.Config.model_fields for family in families), choice
+
+
+def test_another_primer_makes_no_figures(tmp_path):
+    """A run goes on after Gesso got another primer, but does not mix the figures of two."""
+    tasks.run("import", home=tmp_path, source="blossoms", name="flowers", size="16", count=40)
+    small = {"dataset": "flowers", "size": "16", "set": ["width=4", "critic_width=4"], "precision": "float32"}
+    tasks.run("train", home=tmp_path, images="160", keep="best", **small)
+    folder = Run.open(tmp_path, 1)
+    folder.update(watch={**folder.record["watch"], "sha256": "of another"}, total=320)
+    before, said = len(folder.read_log()), []
+    tasks.run("train", home=tmp_path, resume="1", on_event=said.append)
+    assert any("another primer" in event.text for event in said if isinstance(event, Message))
+    new = folder.read_log()[before:]
+    assert any("contrast" in line for line in new)
+    assert not any("fd_primer" in line for line in new)
+    assert tasks.load(1, tmp_path).step == folder.load_state().step

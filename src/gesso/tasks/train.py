@@ -179,7 +179,9 @@ class Train(Task[TrainOptions]):
         torch.manual_seed(record["seed"])
         learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
         batches = Batches(plan.View(pack.images, ids), facts, record["seed"], config.batch, config.flip)
-        how = record.get("watch")
+        how, note = still_comparable(record.get("watch"))
+        if note:
+            yield Message(note, "warning")
         best = bool(how and how["keep"] == "best")
         schedule = Schedule(record["total"], save=options.save_every, preview=options.preview_every, best=best)
         watch = open_watch(how, batches, learner.family) if how and fabric.is_global_zero else None
@@ -273,11 +275,21 @@ def plan_watch(options: TrainOptions, facts: "Facts") -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def open_watch(how: dict[str, Any], batches: "Batches", family: "Family") -> "Health":
-    """Who looks after a run, with a sample of its pictures to compare with, the same in every life of the run.
+def still_comparable(how: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    """How a run is looked after from now on, and a sentence where that changes since another primer came with Gesso."""
+    from gesso.measure.features import extractor
 
-    Raises GessoError when the extractor that the record names is not the one that is here.
-    """
+    if how is None or how["extractor"] is None or extractor(how["extractor"]).sha256 == how["sha256"]:
+        return how, ""
+    note = "This Gesso has another primer than the one that looked after this run: their figures cannot be compared, so"
+    return (
+        {**how, "extractor": None, "keep": "last", "patience": None},
+        f"{note} none are made, and the newest model is kept.",
+    )
+
+
+def open_watch(how: dict[str, Any], batches: "Batches", family: "Family") -> "Health":
+    """Who looks after a run, with a sample of its pictures to compare with, the same in every life of the run."""
     import numpy as np
 
     from gesso.measure.features import extractor
@@ -285,11 +297,6 @@ def open_watch(how: dict[str, Any], batches: "Batches", family: "Family") -> "He
     from gesso.train.batches import to_float
 
     see = extractor(how["extractor"]) if how["extractor"] else None
-    if see is not None and see.sha256 != how["sha256"]:
-        raise GessoError(
-            "The primer is another than the one that looked after this run so far.",
-            "Figures of two extractors cannot be compared: install the Gesso that began the run, or train anew.",
-        )
     pictures, facts = batches.pictures, batches.facts
     count = len(pictures.images)
     chosen = np.random.default_rng(0).permutation(count)[:REAL]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import islice
 from types import FrameType
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from gesso.train.batches import Batches
 from gesso.train.learner import Learner
 
 PREVIEWS = 64  # pictures of the grid, always from the same seeds
+SHOWN = 2  # figures of a look that there is room for beside the others
 FIRST = 10.0  # seconds until the first look; those that follow come at twice the time, until they are regular
 Line = Mapping[str, Any]
 
@@ -59,7 +61,7 @@ class Watch(Protocol):
         """Take up where a log ends."""
 
     def look(self, family: Family, grid: Sequence[Drawn]) -> dict[str, float]:
-        """Figures of what the family draws. grid: from the same latents as ever."""
+        """Figures of what the family draws, the most telling first. grid: from the same latents as ever."""
         ...
 
     def read(self, line: Line) -> list[dict[str, Any]]:
@@ -193,7 +195,7 @@ class _Trip:
         self.looked = self.step
         if self.watch is not None:
             figures = self.watch.look(family, pictures)
-            self._show(figures)
+            self._show(figures, SHOWN)
             yield from self._write(figures)
         yield Preview(path, f"after {self.clock.seen:,} pictures")
 
@@ -216,8 +218,8 @@ class _Trip:
         self._show(means)
         yield from self._write({"pictures/s": round(rate, 1), **means})
 
-    def _show(self, figures: Mapping[str, float]) -> None:
-        self.figures |= _plain(figures)
+    def _show(self, figures: Mapping[str, float], most: int | None = None) -> None:
+        self.figures |= dict(islice(_plain(figures).items(), most))
         if self.board is not None:
             for name, value in figures.items():
                 self.board.add_scalar(name, value, self.clock.seen)

@@ -53,7 +53,7 @@ class Eye:
         self._known: _Known | None = None
 
     def __call__(self, family: Family, grid: Sequence[Drawn]) -> dict[str, float]:
-        """Figures of a family that draws; grid: GRID pictures from the same latents as ever.
+        """Figures of a family that draws, the most telling first; grid: GRID pictures from the same latents as ever.
 
         `contrast` and `saturation`: of the grid, as shares of the real pictures' own. `kinds`: effective number of
         kinds of pictures in the grid, `kinds_real` in as many real ones, or all. `fd_NAME`, `coverage_NAME`: Fréchet
@@ -65,23 +65,23 @@ class Eye:
             self._known = _Known(self.see, self._real())
         known, shown = self._known, _floats(grid)
         contrast, saturation = _contrast(shown), _saturation(shown)
-        out = {"contrast": contrast / max(known.contrast, 1e-9)}
+        plain = {"contrast": contrast / max(known.contrast, 1e-9)}
         if known.saturation > 0.02:  # pictures without colour have none to lose
-            out["saturation"] = saturation / known.saturation
+            plain["saturation"] = saturation / known.saturation
         if self.see is None or known.features is None:
-            return out
+            return plain
         small = self.see(_small(shown))
-        out |= {"kinds": effective_number(small, known.usual), "kinds_real": known.kinds}
-        more = self._draw(family)
-        made = self.see(_small(_floats(more))) if more else small
-        out |= {
+        made = self.see(_small(_floats(self._draw(family))))
+        return {
             f"fd_{self.see.name}": frechet_of_few(made, known.features),
+            "kinds": effective_number(small, known.usual),
+            "kinds_real": known.kinds,
             f"coverage_{self.see.name}": known.covered(made),
-            "copied": known.copied(torch.cat([small, made]) if more else small),
+            "copied": known.copied(torch.cat([small, made])),
             "copied_real": known.own,
+            **plain,
             "looked_at": float(len(made)),
         }
-        return out
 
     def _draw(self, family: Family) -> list[Drawn]:
         """The MADE pictures, or as many grids of them as there was time for at the first look."""
