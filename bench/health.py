@@ -46,6 +46,8 @@ def cases() -> dict[str, Case]:
         "diverging": Case("diverging", main, choices=("loss=non-saturating", "norm=none", "critic_lr=0.3")),
         "few kinds": Case("few kinds", main, choices=("lr=2e-2", "critic_lr=1e-3", "loss=non-saturating")),
         "posterior collapse": Case("posterior collapse", main, "vae", ("beta=200",)),
+        "flat": Case("flat", main, "vae", ("beta=200",)),
+        "off colour": Case("off colour", main, "vae", ("beta=200",)),
         "copies": Case("copies", "blossoms-16", preset="primer"),
         "augmentation": Case("augmentation at its limit", "blossoms-16", preset="adaptive"),
     }

@@ -2,9 +2,9 @@
 
 Two pictures are laid over each other, and one is predicted from the other by the best linear change of colours (a
 matrix and an offset), in two bands: outlines and fine detail, and what remains of the picture when that is taken away.
-The share of the variance that is predicted is 1 for a copy and 0 for strangers. It is taken both ways round and the
-smaller counts, since a plain disc is in many pictures, and they are not in it. A mean of many pictures, as a blurred
-drawing is one, shares only the coarse band with each of them.
+The share of the variance that is predicted is 1 for a copy and 0 for strangers. It is taken both ways round, since a
+plain disc is in many pictures, and they are not in it, and in both bands, since a mean of many pictures, as a blurred
+drawing is one, shares only the coarse band with each of them. The geometric mean of these four shares is the likeness.
 
 Where they fit best is searched at 32 pixels, at all shifts at once by Fourier transforms, for the picture and its
 mirror image at several sizes; the best few are then compared exactly at up to 64 pixels.
@@ -32,11 +32,11 @@ Pictures = Float[Tensor, "n c h w"]
 
 
 class Fit(NamedTuple):
-    """How pairs fit. share: of variance, in [0, 1]; mirrored, scale (number in SCALES), down and right: pixels of the
+    """How pairs fit. likeness: in [0, 1]; mirrored, scale (number in SCALES), down and right: pixels of the
     shrunk picture by which the first was moved to lie on the second.
     """
 
-    share: Float[Tensor, " p"]
+    likeness: Float[Tensor, " p"]
     mirrored: Int[Tensor, " p"]
     scale: Int[Tensor, " p"]
     down: Int[Tensor, " p"]
@@ -73,15 +73,15 @@ def place(x: Pictures, mirrored: int, scale: int) -> Pictures:
 def fits(x: Pictures, y: Pictures, tops: int = 4) -> Fit:
     """Of each picture of x the best of its k candidates: y is n × k pictures one after the other, n k in all.
 
-    Both opaque, of one shape. `tops`: how many places of each are compared exactly. share and the rest are n × k
-    flattened; candidates that the search leaves behind have the share 0.
+    Both opaque, of one shape. `tops`: how many places of each are compared exactly. likeness and the rest are n × k
+    flattened; candidates that the search leaves behind have the likeness 0.
     """
     k = len(y) // len(x)
     found = _searched(shrunk(x, SEARCHED), shrunk(y, SEARCHED), k)
     a, b = shrunk(x, COMPARED), shrunk(y, COMPARED)
-    share = torch.zeros(len(y))
+    likeness = torch.zeros(len(y))
     down, right = found.down.clone(), found.right.clone()
-    keep = found.share.view(len(x), k).topk(min(tops, k), dim=1).indices + k * torch.arange(len(x))[:, None]
+    keep = found.likeness.view(len(x), k).topk(min(tops, k), dim=1).indices + k * torch.arange(len(x))[:, None]
     ratio = [a.shape[i] / shrunk(x[:1], SEARCHED).shape[i] for i in (2, 3)]
     for mirrored in (0, 1):
         for scale in range(len(SCALES)):
@@ -91,13 +91,16 @@ def fits(x: Pictures, y: Pictures, tops: int = 4) -> Fit:
                 placed = place(a[part // k], mirrored, scale)
                 rows = (found.down[part] * ratio[0]).round().long()
                 columns = (found.right[part] * ratio[1]).round().long()
-                share[part], down[part], right[part] = _compared(placed, b[part], rows, columns)
-    return Fit(share, found.mirrored, found.scale, down, right)
+                likeness[part], down[part], right[part] = _compared(placed, b[part], rows, columns)
+    return Fit(likeness, found.mirrored, found.scale, down, right)
 
 
 def _bands(x: Pictures) -> Float[Tensor, "n b c h w"]:
-    """Outlines and fine detail, and the rest."""
-    coarse = F.interpolate(F.avg_pool2d(x, 2, ceil_mode=True), size=x.shape[2:], mode="bilinear")
+    """Outlines and detail, and the rest: all but the mean of what binomial weights over nine pixels leave."""
+    kernel = x.new_tensor([1, 8, 28, 56, 70, 56, 28, 8, 1]) / 256
+    rows = kernel.view(1, 1, 9, 1).expand(x.shape[1], 1, 9, 1)
+    padded = F.pad(x, (4, 4, 4, 4), mode="replicate")
+    coarse = F.conv2d(F.conv2d(padded, rows, groups=x.shape[1]), rows.transpose(2, 3), groups=x.shape[1])
     return torch.stack([x - coarse, coarse - coarse.mean((2, 3), keepdim=True)], 1)
 
 
@@ -112,7 +115,7 @@ def _white(bands: Float[Tensor, "n b c h w"]) -> Float[Tensor, "n b c h w"]:
 
 
 def _searched(x: Pictures, y: Pictures, k: int) -> Fit:
-    """Where each fits best: how it is placed, and by how much it is moved. Shares are near, not exact."""
+    """Where each fits best: how it is placed, and by how much it is moved. Likenesses are near, not exact."""
     h, w = x.shape[2:]
     up, across = max(round(h * SHIFT), 1), max(round(w * SHIFT), 1)
     size = (h + up, w + across)
@@ -136,26 +139,31 @@ def _searched(x: Pictures, y: Pictures, k: int) -> Fit:
                     at = torch.fft.irfft2(cross, s=size)[..., -rows % size[0], :][..., -columns % size[1]]
                     explained = at.square().sum((2, 3)) / (h * w) ** 2 / overlap.square()
                     both.append(explained / (against[..., None, None] + x.shape[1] * NOISE))
-                share, where = torch.minimum(*both).mean(1).flatten(1).max(1)
-                better = share > best.share[part]
+                likeness, where = _together(*both).flatten(1).max(1)
+                better = likeness > best.likeness[part]
                 place_ = (mirrored, scale, rows[where // len(columns)], columns[where % len(columns)])
-                for old, new in zip(best, (share, *place_), strict=True):
+                for old, new in zip(best, (likeness, *place_), strict=True):
                     old[part] = torch.where(better, torch.as_tensor(new, dtype=old.dtype), old[part])
     return best
 
 
 def _compared(x: Pictures, y: Pictures, down: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The share and the shift, searched anew near the one given, exactly, of what the pictures have in common."""
+    """The likeness and the shift, searched anew near the one given, exactly, of what the pictures have in common."""
     a, b = _bands(x), _bands(y)
     best, best_down, best_right = torch.full((len(x),), -1.0), down.clone(), right.clone()
     for dy in range(-FINER, FINER + 1):
         for dx in range(-FINER, FINER + 1):
-            share = _explained(*_laid(a, b, down + dy, right + dx))
-            better = share > best
-            best = torch.where(better, share, best)
+            likeness = _together(*_explained(*_laid(a, b, down + dy, right + dx)))
+            better = likeness > best
+            best = torch.where(better, likeness, best)
             best_down = torch.where(better, down + dy, best_down)
             best_right = torch.where(better, right + dx, best_right)
     return best.clamp(0, 1), best_down, best_right
+
+
+def _together(one: Float[Tensor, "n b *at"], other: Float[Tensor, "n b *at"]) -> Float[Tensor, "n *at"]:
+    """The geometric mean of shares, both ways and of both bands."""
+    return (one * other).clamp(min=0).prod(1) ** (1 / (2 * one.shape[1]))
 
 
 def _laid(a: Tensor, b: Tensor, down: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -176,8 +184,8 @@ def _laid(a: Tensor, b: Tensor, down: Tensor, right: Tensor) -> tuple[Tensor, Te
 
 def _explained(
     u: Float[Tensor, "n b c p"], v: Float[Tensor, "n b c p"], mask: Float[Tensor, "n p"]
-) -> Float[Tensor, " n"]:
-    """Share of variance of one that the other predicts by the best change of colours; the smaller of both ways."""
+) -> tuple[Float[Tensor, "n b"], Float[Tensor, "n b"]]:
+    """Share of variance of one that the other predicts by the best change of colours, and the other way round."""
     weight = (mask / mask.sum(1, keepdim=True))[:, None, None]
     u, v = (z - (z * weight).sum(3, keepdim=True) for z in (u, v))
     uw, eye = u * weight, torch.eye(u.shape[2], device=u.device)
@@ -189,4 +197,4 @@ def _explained(
         explained = (cross * solved).sum((2, 3))
         return explained / (outer.diagonal(dim1=2, dim2=3).sum(-1) + NOISE * len(eye))
 
-    return torch.minimum(share(uu, uv, vv), share(vv, uv.transpose(2, 3), uu)).mean(1)
+    return share(uu, uv, vv), share(vv, uv.transpose(2, 3), uu)

@@ -30,12 +30,12 @@ PLAIN = 1e-3  # variance below which a picture is of one colour, of [-1, 1]: 4 o
 
 
 class Near(NamedTuple):
-    """For each picture: how much of it and of its nearest are in each other, in [0, 1]; the number of the nearest, -1
+    """For each picture: how like its nearest it is, in [0, 1]; the number of the nearest, -1
     for a picture of one colour, of which nothing can be said; and how the picture is laid on it, as `alignment.Fit`.
     """
 
-    share: Float[Tensor, " n"]
-    index: Int[Tensor, " n"]
+    likeness: Float[Tensor, " n"]
+    which: Int[Tensor, " n"]
     mirrored: Int[Tensor, " n"]
     scale: Int[Tensor, " n"]
     down: Int[Tensor, " n"]
@@ -82,11 +82,11 @@ class Collection:
             found = self._candidates(x, hidden)
             k = found.shape[1]
             fit = fits(x, self.pictures[found.flatten()].float() / 127.5 - 1)
-            share, best = fit.share.view(-1, k).max(1)
+            likeness, best = fit.likeness.view(-1, k).max(1)
             plain = x.var((2, 3)).mean(1) < PLAIN
             at = best + k * torch.arange(len(x))
-            index = torch.where(plain, -1, found.flatten()[at])
-            yield Near(torch.where(plain, 0.0, share), index, *(figure[at] for figure in fit[1:]))
+            which = torch.where(plain, -1, found.flatten()[at])
+            yield Near(torch.where(plain, 0.0, likeness), which, *(figure[at] for figure in fit[1:]))
 
     def _candidates(self, x: Tensor, hidden: list[list[int]] | None) -> Int[Tensor, "n k"]:
         """Numbers of those that the keys propose."""
@@ -97,8 +97,8 @@ class Collection:
             cells = _cells(placed)
             for down in (-1, 0, 1):
                 for right in (-1, 0, 1):
-                    likeness = _standard(cells.roll((down, right), (2, 3))) @ self.outlines.T
-                    by_outline = torch.maximum(by_outline, likeness)
+                    alike = _standard(cells.roll((down, right), (2, 3))) @ self.outlines.T
+                    by_outline = torch.maximum(by_outline, alike)
         for row, numbers in enumerate(hidden or []):
             by_sight[row, numbers] = by_outline[row, numbers] = -torch.inf
         fewest = len(self) - max((len(numbers) for numbers in hidden or []), default=0)
