@@ -24,7 +24,7 @@ import numpy as np
 
 from gesso.errors import GessoError, nearest
 
-__all__ = ["FORMAT", "VERSION", "Pack", "check_name", "list_packs", "make_name", "open_pack", "pack_names"]
+__all__ = ["FORMAT", "VERSION", "Pack", "Some", "check_name", "list_packs", "make_name", "open_pack", "pack_names"]
 
 FORMAT = "gesso-pack"
 VERSION = 1
@@ -108,6 +108,15 @@ class Pack:
         """The text of each picture; an empty string where it has none."""
         return [str(item.get("text") or "") for item in self.items]
 
+    def split(self, held: float) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the pictures to learn from, and of those held out, both in order; always the same for a share.
+
+        held: share that is held out, in [0, 1). At least one picture is learned from.
+        """
+        count = min(round(held * self.count), self.count - 1)
+        order = np.random.default_rng(0).permutation(self.count)
+        return np.sort(order[count:]), np.sort(order[:count])
+
     @property
     def sheet(self) -> Path:
         """The contact sheet, a PNG."""
@@ -117,6 +126,25 @@ class Pack:
         """Read everything and compare it with the fingerprint; raises GessoError when a byte has changed."""
         if fingerprint(chunks(self.images), self.label_ids) != self.fingerprint:
             raise _damaged(self.path, "its pictures or labels are not those that were imported")
+
+
+@dataclass(frozen=True)
+class Some:
+    """Some pictures of a pack, read when they are asked for. rows: their numbers, in order."""
+
+    images: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n h w c."""
+        return (len(self.rows), *self.images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        return self.images[self.rows[chosen]]
 
 
 def open_pack(ref: str | Path, home: Path) -> Pack:

@@ -12,12 +12,13 @@ mirror image at several sizes; the best few are then compared exactly at up to 6
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["SCALES", "Fit", "fits", "opaque", "place", "shrunk"]
+__all__ = ["SCALES", "Fit", "difference", "fits", "opaque", "place", "shrunk"]
 
 SEARCHED, COMPARED = 32, 64  # pixels of the longer side at which places are searched and pictures are compared
 SHIFT = 1 / 8  # of the side: the largest shift
@@ -198,3 +199,22 @@ def _explained(
         return explained / (outer.diagonal(dim1=2, dim2=3).sum(-1) + NOISE * len(eye))
 
     return share(uu, uv, vv), share(vv, uv.transpose(2, 3), uu)
+
+
+def difference(
+    x: Pictures, y: Pictures, mirrored: int, scale: int, down: int, right: int
+) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """What of one picture the other does not explain, laid on it as `Fit` says, by the best matrix and offset of
+    colours: as a share of the spread of y's colours, where both are; and where both are. x, y: 1 c h w, of one shape.
+    """
+    a, b = place(x, mirrored, scale)[0], y[0]
+    h, w = a.shape[1:]
+    a = a.roll((down, right), (1, 2))
+    rows, columns = torch.arange(h), torch.arange(w)
+    seen = ((rows - down >= 0) & (rows - down < h))[:, None] & ((columns - right >= 0) & (columns - right < w))
+    u = torch.cat([a.flatten(1), torch.ones(1, h * w)]).T[seen.flatten()]
+    v = b.flatten(1).T
+    matrix = torch.linalg.lstsq(u, v[seen.flatten()], driver="gelsd").solution
+    guess = torch.cat([a.flatten(1), torch.ones(1, h * w)]).T @ matrix
+    left = (v - guess).abs().mean(1) / (v.std(0).mean() + NOISE**0.5)
+    return left.view(h, w).numpy(), seen.numpy()

@@ -70,6 +70,10 @@ class Collection:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def picture(self, number: int) -> Float[Tensor, "1 c h w"]:
+        """One of them as it is compared, in [-1, 1]."""
+        return self.pictures[number : number + 1].float() / 127.5 - 1
+
     @torch.inference_mode()
     def nearest(self, images: np.ndarray, but: list[list[int]] | None = None) -> Iterator[Near]:
         """The nearest of each, in parts of CHUNK. images: m h w c bytes, of the shape of the collection's.

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from gesso.augment import Augment
 from gesso.errors import GessoError
 from gesso.files import read_json, write_bytes, write_json
-from gesso.measure.features import Extractor, floats
+from gesso.measure.features import Extractor, extractor, floats
 from gesso.primer.frozen import SMALLEST, Frozen, as_rgba
 from gesso.primer.network import Primer, folded
 
-__all__ = ["FEWEST", "Own", "own"]
+__all__ = ["FEWEST", "Own", "extractor_for", "own"]
 
 VERSION = 1  # of the recipe: other networks are learned again
 FEWEST = 30  # pictures to learn from
@@ -119,6 +119,22 @@ def own(
         facts |= {"sha256": hashlib.sha256(data).hexdigest(), "pictures": len(images), "torch": torch.__version__}
         write_json(path.with_suffix(".json"), facts)
     return Extractor("own", hashlib.sha256(data).hexdigest(), Own(safetensors.torch.load(data)))
+
+
+def extractor_for(
+    choice: str,
+    images: Images,
+    labels: Labels | None,
+    folder: Path,
+    fingerprint: str,
+    tell: Callable[[int, int], None] | None = None,
+) -> Extractor:
+    """The one that a user asked for, `own` or one that `features.extractor` knows; the rest is as for `own`."""
+    if choice != "own":
+        return extractor(choice)
+    known = labels if labels is not None and bool((np.asarray(labels) >= 0).any()) else None
+    mark = f"{fingerprint}{images.shape[1:]}{len(images)}"
+    return own(images, known, folder, hashlib.sha256(mark.encode()).hexdigest(), tell=tell)
 
 
 def _kept(path: Path, facts: dict[str, int | str]) -> bytes | None:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gesso.errors import GessoError, nearest
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from gesso.contract.family import Family
     from gesso.contract.task import Event, Result, Task
+    from gesso.data import Pack
     from gesso.sample import Model
+    from gesso.store import Run
 
 
 class Entry(NamedTuple):
@@ -36,6 +39,9 @@ TASKS: dict[str, Entry] = {
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "originality": Entry(
+        "gesso.tasks.originality:Originality", "Look", "Tell whether pictures are new, or learned ones again."
+    ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
 
@@ -126,6 +132,40 @@ def load(ref: "str | int | Path", home: str | os.PathLike[str] | None = None, de
     weights = found.root / "state" / "model-before.safetensors" if facts["notes"] else found.model
     drawer = drawer.to(place).eval().requires_grad_(False)
     return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"])
+
+
+class Learned(NamedTuple):
+    """What a run learned from, at the size that it draws. images, held: n h w c bytes, those that it learned from and
+    those held out; numbers, held_numbers: of their labels among the run's, -1 for none; sources: names of the files.
+    """
+
+    pack: "Pack"
+    images: "np.ndarray"
+    held: "np.ndarray"
+    numbers: "np.ndarray"
+    held_numbers: "np.ndarray"
+    sources: list[str]
+
+
+def learned(run: "Run", home: str | os.PathLike[str] | None = None) -> Learned:
+    """The pictures of a run's data set; raises GessoError where that is gone, or has changed since the run began."""
+    from gesso.data import open_pack
+    from gesso.data.reading import at_size
+    from gesso.train.plan import classes
+
+    data, facts = run.record["data"], run.record["facts"]
+    pack = open_pack(data["name"], find_home(home))
+    if pack.fingerprint != data["fingerprint"]:
+        raise GessoError(
+            f"The data set '{pack.name}' has changed since run {run.root.name} learned from it.",
+            "Import the old pictures again, or train a new run.",
+        )
+    rows, held = pack.split(data.get("held_out", 0.0))
+    _, numbers, _ = classes(pack.labels, pack.label_ids)
+    size = (facts["height"], facts["width"])
+    sources = [str(pack.items[i].get("source", "")) for i in rows]
+    images, apart = (at_size(pack.images[some], *size) for some in (rows, held))
+    return Learned(pack, images, apart, numbers[rows], numbers[held], sources)
 
 
 def find_device(name: str) -> "torch.device":

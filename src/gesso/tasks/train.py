@@ -43,6 +43,9 @@ class TrainOptions(Options):
     set: tuple[str, ...] = Field(
         default=(), description="A choice of the family, name=value, such as lr=1e-3; may be repeated."
     )
+    hold_out: float = Field(
+        default=0.0, ge=0, le=0.5, description="Share of the pictures to keep from learning, to judge originality by."
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, description="The run's seed: the same seed gives the same run.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -107,6 +110,7 @@ class Train(Task[TrainOptions]):
         from gesso import tasks
         from gesso.contract.family import Facts
         from gesso.data import open_pack
+        from gesso.data.pack import Some
         from gesso.store import Run
         from gesso.train import plan
 
@@ -115,7 +119,8 @@ class Train(Task[TrainOptions]):
         labels, ids, remark = plan.classes(pack.labels, pack.label_ids)
         if not family.takes & {"label"}:
             labels = ()
-        preset, why = (options.preset, "") if options.preset is not None else plan.pick_preset(family, pack.count)
+        rows, held = pack.split(options.hold_out)
+        preset, why = (options.preset, "") if options.preset is not None else plan.pick_preset(family, len(rows))
         if preset not in family.presets:
             from gesso.errors import nearest
 
@@ -124,9 +129,10 @@ class Train(Task[TrainOptions]):
             )
         config = family.Config.from_pairs(options.set, base=family.presets[preset])
         shape = {"channels": pack.channels, "height": pack.height, "width": pack.width}
-        facts = Facts.of({**shape, "labels": labels, "count": pack.count})
-        view = plan.View(pack.images, ids)
-        yield Message(f"Learning from {pack.count:,} pictures of '{pack.name}'; timing this machine …")
+        facts = Facts.of({**shape, "labels": labels, "count": len(rows)})
+        view = plan.View(Some(pack.images, rows), ids[rows])
+        kept = f" ({len(held):,} are held out)" if len(held) else ""
+        yield Message(f"Learning from {len(rows):,} pictures of '{pack.name}'{kept}; timing this machine …")
         images = read_count(options.images) if options.images else None
         made = plan.make(
             family, config, facts, view, fabric,
@@ -141,7 +147,9 @@ class Train(Task[TrainOptions]):
             "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),
             "engine": made.engine.model_dump(), "seed": options.seed, "total": made.total, "reasons": reasons,
             "accumulate": options.accumulate, "processes": fabric.world_size,
-            "data": {"name": pack.name, "fingerprint": pack.fingerprint, "count": pack.count},
+            "data": {
+                "name": pack.name, "fingerprint": pack.fingerprint, "count": len(rows), "held_out": options.hold_out,
+            },
             "watch": plan_watch(options, made.facts),
         }  # fmt: skip
         root = fabric.broadcast(
@@ -156,6 +164,7 @@ class Train(Task[TrainOptions]):
         from gesso import tasks
         from gesso.contract.family import Facts
         from gesso.data import open_pack
+        from gesso.data.pack import Some
         from gesso.train import Batches, Engine, Learner, Schedule, plan, run
         from gesso.train.card import write_card
 
@@ -178,7 +187,10 @@ class Train(Task[TrainOptions]):
         engine.apply()
         torch.manual_seed(record["seed"])
         learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
-        batches = Batches(plan.View(pack.images, ids), facts, record["seed"], config.batch, config.flip)
+        rows, _ = pack.split(record["data"].get("held_out", 0.0))
+        batches = Batches(
+            plan.View(Some(pack.images, rows), ids[rows]), facts, record["seed"], config.batch, config.flip
+        )
         how, note = still_comparable(record.get("watch"))
         if note:
             yield Message(note, "warning")

@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gesso.contract.family import Batch, Facts
+from gesso.data.pack import Some
 
 
 class Pictures(Protocol):
     """What training reads of a pack."""
 
     @property
-    def images(self) -> np.ndarray:
+    def images(self) -> np.ndarray | Some:
         """n h w c bytes, premultiplied where c is 4."""
         ...
 

@@ -6,6 +6,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from gesso.contract.family import Facts, Family, Learning
+from gesso.data.pack import Some
 from gesso.train.engine import Engine, candidates
 from gesso.train.probe import choose
 
@@ -19,9 +20,9 @@ MARGIN = 0.94  # share of the minutes that goes into steps; the rest saves, draw
 
 @dataclass(frozen=True)
 class View:
-    """The pictures of a pack as training reads them; pictures without a class get one of their own."""
+    """Pictures of a pack as training reads them; those without a class get one of their own."""
 
-    images: np.ndarray
+    images: np.ndarray | Some
     label_ids: np.ndarray
     captions: list[str] = field(default_factory=list)
 
