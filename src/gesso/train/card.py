@@ -1,5 +1,7 @@
 """The model card of a run: what it is, what it learned from, how to use it (Mitchell et al. 2019)."""
 
+from typing import Any
+
 from gesso.files import write_text
 from gesso.store import Run
 
@@ -23,6 +25,7 @@ def write_card(run: Run, paper: str) -> None:
         f"- **State**: {record['status']}.",
         f"- **Bit-exact**: {'yes' if record.get('bit_exact', True) else 'no, it was resumed on another machine'}.",
         "- **No weights of others**: it started from random numbers.",
+        *_originality(record),
         "",
         "Draw with it:",
         "",
@@ -32,3 +35,22 @@ def write_card(run: Run, paper: str) -> None:
         "",
     ]
     write_text(run.root / "README.md", "\n".join(lines))
+
+
+def _originality(record: dict[str, Any]) -> list[str]:
+    """What `gesso originality` found."""
+    found = record.get("originality")
+    if not found:
+        return []
+    low, high = found["interval"]
+    words = (
+        f"- **Originality**: {found['share']:.1%} ({low:.1%} to {high:.1%} with 95 % confidence) of {found['count']:,} "
+        f"pictures are near-copies of learned ones (likeness {found['limit']:.2f} or more)"
+    )
+    if found.get("held_out_copies") is not None:
+        words += f"; of pictures held out {found['held_out_copies']:.1%} are as near"
+    elif found.get("learned_share"):
+        words += f"; of the learned ones themselves {found['learned_share']:.1%} have another as near"
+    if found.get("data_copying") is not None:
+        words += f"; test of data copying {found['data_copying']:+.1f} (below -3: copies), by {found['by']}"
+    return [f"{words}."]
