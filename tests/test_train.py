@@ -15,6 +15,7 @@ from gesso.contract.task import Message, Preview, Progress
 from gesso.errors import GessoError
 from gesso.store import Run
 from gesso.train import Batches, Engine, Learner, Schedule, candidates, plan, run, seeded
+from gesso.train.spent import Meter
 from tests.conftest import paint
 
 TINY = {"width": 8, "critic_width": 8, "latent": 16, "batch": 8}
@@ -218,3 +219,23 @@ def test_the_log_is_json_lines(tmp_path, fabric, facts):
     list(run(folder, learner, batches, schedule, 0))
     lines = (folder.root / "log.jsonl").read_text().splitlines()
     assert all({"step", "seen", "pictures/s"} <= set(json.loads(line)) for line in lines)
+
+
+def test_time_and_energy_are_counted(tmp_path):
+    """Over lives of a run, over a counter that begins again; not where a part was not counted."""
+    package = tmp_path / "intel-rapl:0"
+    package.mkdir()
+    (package / "max_energy_range_uj").write_text("10000000")
+    (package / "energy_uj").write_text("9000000")
+    meter = Meter({"seconds": 100.0, "cpu_seconds": 50.0, "joules": 7.0}, tmp_path)
+    (package / "energy_uj").write_text("9500000")
+    assert meter.read()["joules"] == 7.5
+    (package / "energy_uj").write_text("250000")
+    told = meter.read()
+    assert told["joules"] == pytest.approx(8.2, abs=0.06)  # 0.5 + 0.75 more
+    assert told["seconds"] >= 100
+    assert told["cpu_seconds"] >= 50
+    assert Meter({"seconds": 1.0, "joules": None}, tmp_path).read()["joules"] is None
+    (package / "energy_uj").write_text("no number")
+    assert Meter(None, tmp_path).read()["joules"] is None
+    assert Meter(None, tmp_path / "none").read()["joules"] is None

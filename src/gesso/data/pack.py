@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,6 +117,16 @@ class Pack:
         count = min(round(held * self.count), self.count - 1)
         order = np.random.default_rng(0).permutation(self.count)
         return np.sort(order[count:]), np.sort(order[:count])
+
+    def rights(self) -> dict[str, Any]:
+        """How many pictures are under which licence ("" where none is named), by whom, and with whose consent."""
+        licences = Counter(str(item.get("licence") or "") for item in self.items)
+        creators = Counter(str(item["creator"]) for item in self.items if item.get("creator"))
+        return {
+            "licences": dict(licences.most_common(20)),
+            "creators": [name for name, _ in creators.most_common(20)],
+            "consent": sum(bool(item.get("consent")) for item in self.items),
+        }
 
     @property
     def sheet(self) -> Path:

@@ -1,9 +1,9 @@
 """Is this new, or is it a learned picture again? A likeness for every picture, and what counts as near.
 
-The likeness is that of `alignment`, to the nearest learned picture. What is near depends on the collection: discs are
-alike whoever drew them. So the limit is what strangers reach: learned pictures that were turned by a quarter, each
-beside the others, are as simple or rich as before, and no copies. Those that are as like as that all the same
-are turned copies, which some collections hold, and are left out.
+The likeness is that of `alignment`, to the nearest learned picture. What is near depends on the collection: one tulip
+is much like another, whoever drew them. So the limit is what different pictures of the collection reach among each
+other: of some learned pictures the likeness to the nearest other one is taken, and those that are hardly different
+(the same figure in another colour, say) are left out; almost all of the rest lie below the limit.
 """
 
 import math
@@ -13,17 +13,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gesso.measure.alignment import difference
 from gesso.measure.nearest import Collection, Near, ready
 
-__all__ = ["VERSION", "Found", "Scale", "Working", "finished", "found", "residuals", "scale", "share_of"]
+__all__ = ["VERSION", "Found", "Scale", "Working", "finished", "found", "limit_of", "residuals", "scale", "share_of"]
 
 VERSION = 1  # of what is near
 SAMPLE = 200  # learned pictures that the scale is taken from
-STRANGERS = 0.99  # share of strangers that are below the limit
-LIMITS = (0.5, 0.7)  # it lies between these
-TURNED_COPY = 0.75  # likeness from which a turned picture is taken for a copy of another
+VARIANT = 0.9  # likeness from which two pictures of the collection are the same one, changed
+BELOW = 0.98  # share of pairs of different pictures that are below the limit
+LIMITS = (0.6, 0.8)  # it lies between these
 
 Out = TypeVar("Out")
 Working = Generator[tuple[int, int], None, Out]  # yields how many pictures are done, of how many; returns what it found
@@ -79,37 +81,28 @@ def scale(collection: Collection, images: np.ndarray) -> Working[Scale]:
     if count < 3:
         return Scale(LIMITS[1], [])
     some = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
-    but, total = [[int(i)] for i in some], 2 * len(some)
-    among = yield from _nearest(collection, images[some], but, 0, total)
-    apart = yield from _nearest(collection, _turned(images[some]), but, len(some), total)
-    strangers = apart.likeness[(apart.which >= 0) & (apart.likeness < TURNED_COPY)]
-    level = float(torch.quantile(strangers, STRANGERS)) if len(strangers) else LIMITS[1]
-    return Scale(min(max(level, LIMITS[0]), LIMITS[1]), [round(value, 4) for value in among.likeness.tolist()])
+    among = yield from _nearest(collection, images[some], [[int(i)] for i in some])
+    return Scale(limit_of(among.likeness), [round(value, 4) for value in among.likeness.tolist()])
 
 
-def _turned(images: np.ndarray) -> np.ndarray:
-    """By a quarter; of pictures that are not square, their middle square."""
-    h, w = images.shape[1:3]
-    side = min(h, w)
-    rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n in (h, w))
-    out = images.copy()
-    out[:, rows, columns] = np.rot90(images[:, rows, columns], axes=(1, 2))
-    return out
+def limit_of(likeness: Float[Tensor, " n"]) -> float:
+    """From which likeness on a picture is a near-copy. likeness: of a collection's pictures to their nearest others."""
+    different = likeness[likeness < VARIANT]
+    level = float(torch.quantile(different, BELOW)) if len(different) else LIMITS[1]
+    return round(min(max(level, LIMITS[0]), LIMITS[1]), 4)
 
 
 def found(collection: Collection, images: np.ndarray, scale: Scale) -> Working[Found]:
     """Of each of some pictures, n h w c bytes of the collection's shape, whether it is a near-copy, and of which."""
-    near = yield from _nearest(collection, images, None, 0, len(images))
+    near = yield from _nearest(collection, images, None)
     return Found(near, (near.likeness >= scale.limit).numpy())
 
 
-def _nearest(
-    collection: Collection, images: np.ndarray, but: list[list[int]] | None, before: int, total: int
-) -> Working[Near]:
+def _nearest(collection: Collection, images: np.ndarray, but: list[list[int]] | None) -> Working[Near]:
     parts: list[Near] = []
     for part in collection.nearest(images, but):
         parts.append(part)
-        yield before + sum(len(near.which) for near in parts), total
+        yield sum(len(near.which) for near in parts), len(images)
     return Near(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 

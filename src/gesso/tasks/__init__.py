@@ -39,6 +39,12 @@ TASKS: dict[str, Entry] = {
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "measure": Entry("gesso.tasks.measure:Measure", "Look", "Measure how good and how various a model's pictures are."),
+    "compare": Entry(
+        "gesso.tasks.compare:Compare",
+        "Look",
+        "Compare runs of one data set: figures, curves of quality, pictures from the same seeds.",
+    ),
     "originality": Entry(
         "gesso.tasks.originality:Originality", "Look", "Tell whether pictures are new, or learned ones again."
     ),

@@ -149,6 +149,7 @@ class Train(Task[TrainOptions]):
             "accumulate": options.accumulate, "processes": fabric.world_size,
             "data": {
                 "name": pack.name, "fingerprint": pack.fingerprint, "count": len(rows), "held_out": options.hold_out,
+                "rights": pack.rights(),
             },
             "watch": plan_watch(options, made.facts),
         }  # fmt: skip

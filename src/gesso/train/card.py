@@ -1,9 +1,19 @@
-"""The model card of a run: what it is, what it learned from, how to use it (Mitchell et al. 2019)."""
+"""The model card of a run: what it is, what it learned from, how good it is, how to use it (Mitchell et al. 2019).
 
+In the form that the Hugging Face Hub reads: facts for machines above, prose below.
+"""
+
+import json
 from typing import Any
 
 from gesso.files import write_text
 from gesso.store import Run
+
+NAMES = {
+    "frechet": "Fréchet distance", "frechet_infinity": "Fréchet distance of endlessly many", "kid": "KID",
+    "precision": "precision", "recall": "recall", "coverage": "coverage", "density": "density",
+    "swd": "sliced Wasserstein distance × 1000",
+}  # fmt: skip
 
 
 def write_card(run: Run, paper: str) -> None:
@@ -12,20 +22,27 @@ def write_card(run: Run, paper: str) -> None:
     size = f"{facts['width']}×{facts['height']}"
     kinds = {1: "grey", 3: "RGB", 4: "RGB with transparency"}
     last = max(run.samples.glob("*.png"), default=None)
+    held = record["data"].get("held_out", 0.0)
+    kept = f"; {held:.0%} of the set were held out" if held else ""
     lines = [
+        *_for_machines(run),
         f"# {run.name} · {run.family}",
         "",
         *([f"![Drawn from fixed seeds](samples/{last.name})", ""] if last else []),
         f"- **What it is**: a generator of {kinds[facts['channels']]} pictures, {size} pixels, made with Gesso.",
         f"- **Learned from**: {record['data']['count']:,} pictures, data set '{record['data']['name']}' "
-        f"(fingerprint {record['data']['fingerprint'][:12]}).",
+        f"(fingerprint {record['data']['fingerprint'][:12]}){kept}.",
+        f"- **Rights**: {_rights(record['data'].get('rights'))}",
         *([f"- **Classes**: {', '.join(facts['labels'])}."] if facts["labels"] else []),
         f"- **How**: family {run.family}, preset {record['preset'] or 'default'}, seed {record['seed']}, "
         f"{record['total']:,} pictures shown. After {paper}.",
         f"- **State**: {record['status']}.",
         f"- **Bit-exact**: {'yes' if record.get('bit_exact', True) else 'no, it was resumed on another machine'}.",
         "- **No weights of others**: it started from random numbers.",
+        *_spent(record),
+        *_measures(record),
         *_originality(record),
+        *_warnings(record),
         "",
         "Draw with it:",
         "",
@@ -35,6 +52,86 @@ def write_card(run: Run, paper: str) -> None:
         "",
     ]
     write_text(run.root / "README.md", "\n".join(lines))
+
+
+def _for_machines(run: Run) -> list[str]:
+    """The Hub's facts, as YAML whose values are JSON, which YAML reads."""
+    record = run.record
+    labelled = bool(record["facts"]["labels"])
+    facts: dict[str, Any] = {
+        "library_name": "gesso",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["gesso", run.family, *(["class-conditional"] if labelled else []), "generated-images"],
+    }
+    measured = record.get("measures")
+    if measured:
+        figures = [
+            {
+                "type": name,
+                "name": f"{NAMES[name]} ({measured['extractor']}, {measured['count']} pictures)",
+                "value": value,
+            }
+            for name, value in measured["figures"].items()
+            if name in NAMES and value is not None
+        ]
+        task = {"type": "unconditional-image-generation"}
+        data = {"name": record["data"]["name"], "type": record["data"]["name"]}
+        facts["model-index"] = [
+            {"name": run.root.name, "results": [{"task": task, "dataset": data, "metrics": figures}]}
+        ]
+    return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()), "---", ""]
+
+
+def _rights(rights: dict[str, Any] | None) -> str:
+    """What is known of the pictures' rights, in words."""
+    if not rights:
+        return "nothing was noted of the pictures' licences."
+    named = [f"{count:,} under {licence}" for licence, count in rights["licences"].items() if licence]
+    without = rights["licences"].get("", 0)
+    words = [*named, *([f"{without:,} whose licence was not named"] if without else [])]
+    text = f"of the pictures {', '.join(words)}"
+    if rights["creators"]:
+        shown = ", ".join(rights["creators"][:5])
+        text += f"; by {shown}" + (f" and {len(rights['creators']) - 5:,} more" if len(rights["creators"]) > 5 else "")
+    if rights["consent"]:
+        text += f"; consent was noted for {rights['consent']:,}"
+    return text + "."
+
+
+def _spent(record: dict[str, Any]) -> list[str]:
+    """Time, and energy where the machine tells it."""
+    spent = record.get("spent")
+    if not spent:
+        return []
+    text = (
+        f"{_clock(spent['seconds'])} on {record['engine']['device']}, {_clock(spent['cpu_seconds'])} of processor time"
+    )
+    joules = spent.get("joules")
+    energy = f"about {joules / 3.6e6:.3g} kWh by the processor's own count" if joules else "the machine does not tell"
+    return [f"- **Time**: {text}. **Energy**: {energy}."]
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _measures(record: dict[str, Any]) -> list[str]:
+    """What `gesso measure` found."""
+    found = record.get("measures")
+    if not found:
+        return []
+    figures = [f"{NAMES[n]} {v:.3g}" for n, v in found["figures"].items() if n in NAMES and v is not None]
+    return [
+        f"- **Measured** on {found['count']:,} pictures, by the features of {found['extractor']}: "
+        f"{', '.join(figures)}. Figures of other features or numbers of pictures cannot stand beside these."
+    ]
+
+
+def _warnings(record: dict[str, Any]) -> list[str]:
+    """What was said of the run's health, and was so at its end."""
+    return [f"- **Warning**: {one['text']}" for one in record.get("warnings", []) if one.get("over") is None]
 
 
 def _originality(record: dict[str, Any]) -> list[str]:

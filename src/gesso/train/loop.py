@@ -20,6 +20,7 @@ from gesso.sample import Drawn, draw
 from gesso.store import Run, compare_fingerprints, fingerprint
 from gesso.train.batches import Batches
 from gesso.train.learner import Learner
+from gesso.train.spent import Meter
 
 PREVIEWS = 64  # pictures of the grid, always from the same seeds
 SHOWN = 2  # figures of a look that there is room for beside the others
@@ -136,6 +137,7 @@ class _Trip:
         self.writes = learner.fabric.is_global_zero
         self.saved = step or -1
         self.notes = notes
+        self.meter = Meter(folder.record.get("spent"))
         self.over = False  # whether the watch said stop
         self.looked = -1  # step of the last look
         self.losses: list[dict[str, float]] = []
@@ -182,6 +184,7 @@ class _Trip:
             kept = self.schedule.best and not best and any("best" in note for note in self.notes)
             model = None if kept else self.learner.model()
             self.folder.save_state(self.step, self.learner.state(), {**place, "fingerprint": mark}, model, place)
+            self.folder.update(spent=self.meter.read())
             self.saved = self.step
 
     def preview(self) -> Iterator[Event]:
