@@ -25,7 +25,9 @@ from gesso.measure.originality import Scale, finished, found, scale
 
 LEARNED, PLANTED, STRANGERS = 1000, 200, 400
 HELD = 0.3  # of the pictures, in whole subgroups, at most
-DULL = frozenset("with skin tone light dark medium facing right left face person woman women".split())
+DULL = frozenset(
+    ["with", "skin", "tone", "light", "dark", "medium", "facing", "right", "left", "face", "person", "woman", "women"]
+)
 
 
 def mirrored(x: np.ndarray) -> np.ndarray:

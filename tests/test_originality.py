@@ -16,6 +16,7 @@ from gesso.data import open_pack
 from gesso.data.pack import Some
 from gesso.data.reading import at_size, read_pictures
 from gesso.errors import GessoError
+from gesso.marks.recipe import read_recipe
 from gesso.measure.alignment import difference, fits
 from gesso.measure.copying import _standard_score, authenticity, cells, data_copying
 from gesso.measure.nearest import Collection, ready
@@ -338,3 +339,20 @@ def test_what_the_task_refuses(trained, tmp_path):
     tasks.run("import", home=trained, source="blossoms", name="flowers", size="32", count=51, seed=3, replace=True)
     with pytest.raises(GessoError, match="has changed"):
         tasks.run("originality", home=trained, run="1")
+
+
+def test_a_drawn_picture_says_how_like_it_is(trained, tmp_path):
+    tasks.run("import", home=trained, source="blossoms", name="flowers", size="32", count=50, replace=True)
+    result = tasks.run("sample", home=trained, run="1", count=2, seed=3, originality=True, out=tmp_path)
+    recipes = [read_recipe(path) for path in result.paths]
+    sources = tasks.learned(Run.open(trained, 1), trained).sources
+    for recipe in recipes:
+        assert 0 <= recipe.original.likeness <= 1
+        assert recipe.original.nearest in sources
+        assert recipe.original.copied == (recipe.original.likeness >= recipe.original.limit)
+    assert result.facts["copies"] == sum(recipe.original.copied for recipe in recipes)
+    assert "Near-copies of learned pictures" in result.text
+    again = tasks.run("sample", home=trained, like=result.paths[0], out=tmp_path / "again.png")
+    assert again.paths[0].read_bytes() == result.paths[0].read_bytes()
+    plain = tasks.run("sample", home=trained, run="1", count=1, out=tmp_path / "plain.png")
+    assert read_recipe(plain.paths[0]).original is None

@@ -11,7 +11,7 @@ width may differ. Time is an argument: whatever changes during a run is a pure f
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -165,3 +165,12 @@ class Encoder(Family[Choices, Handles]):
     @abstractmethod
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Tensor:
         """Latents that draw the pictures again, as nearly as the family can."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A family that can say how real a picture looks to it: one with a critic."""
+
+    def judge(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, " n"]:
+        """The higher, the more real; with gradients. On which scale is the family's own affair."""
+        ...

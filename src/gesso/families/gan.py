@@ -368,6 +368,11 @@ class GAN(Family[GANConfig, GANKnobs]):
         """One pass of the generator."""
         yield self.parts["generator"](z * knobs.truncation, condition.label if self.classes else None).float()
 
+    def judge(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, " n"]:
+        """What the critic says; of one with several heads, the mean of all places."""
+        judged = self.parts["critic"](image, condition.label if self.classes else None)
+        return judged if isinstance(judged, Tensor) else torch.stack([y.mean(1) for y in judged]).mean(0)
+
     def core(self, knobs: GANKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents (and classes) to pictures."""
         z = torch.zeros(1, self.config.latent)

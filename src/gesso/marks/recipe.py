@@ -18,7 +18,17 @@ from pydantic import ConfigDict, JsonValue, StringConstraints, ValidationError
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
-__all__ = ["Recipe", "Source", "as_json", "parameters", "read_parameters", "read_recipe", "read_source", "xmp"]
+__all__ = [
+    "Original",
+    "Recipe",
+    "Source",
+    "as_json",
+    "parameters",
+    "read_parameters",
+    "read_recipe",
+    "read_source",
+    "xmp",
+]
 
 # Terms of the IPTC's vocabulary of digital source types.
 Source = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
@@ -31,6 +41,17 @@ XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 DAMAGED = "Without it, give the run, the seed and the options yourself."
 
 Word = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Original(Options):
+    """How like a picture is to what its model learned from."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    likeness: float = Field(ge=0, le=1, description="To the nearest learned picture: 1 for a copy.")
+    limit: float = Field(ge=0, le=1, description="From which likeness on a picture is a near-copy.")
+    nearest: Word | None = Field(default=None, description="File name of the nearest learned picture.")
+    copied: bool = Field(description="Whether it is a near-copy.")
 
 
 class Recipe(Options):
@@ -54,6 +75,7 @@ class Recipe(Options):
     height: int = Field(ge=1, description="Height in pixels.")
     device: Word = Field(default="cpu", description="Kind of device that drew it.")
     precision: Word = Field(default="float32", description="Precision of the arithmetic.")
+    original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
 
 
 def parameters(recipe: Recipe) -> str:
@@ -93,7 +115,10 @@ def xmp(recipe: Recipe | None, source: Source | None, version: str) -> bytes:
 
 def as_json(recipe: Recipe) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
-    text = json.dumps(recipe.model_dump(), allow_nan=False)
+    values = recipe.model_dump()
+    if recipe.original is None:  # as before there was such a thing
+        del values["original"]
+    text = json.dumps(values, allow_nan=False)
     if len(text) > LONGEST:
         raise GessoError(f"The recipe is {len(text):,} characters long; a picture holds {LONGEST:,}.")
     return text

@@ -9,6 +9,7 @@ other: of some learned pictures the likeness to the nearest other one is taken, 
 import math
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -16,10 +17,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gesso.errors import GessoError
+from gesso.files import read_json, write_json
 from gesso.measure.alignment import difference
 from gesso.measure.nearest import Collection, Near, ready
 
-__all__ = ["VERSION", "Found", "Scale", "Working", "finished", "found", "limit_of", "residuals", "scale", "share_of"]
+__all__ = [
+    "VERSION",
+    "Found",
+    "Scale",
+    "Working",
+    "finished",
+    "found",
+    "known_scale",
+    "limit_of",
+    "residuals",
+    "scale",
+    "share_of",
+]
 
 VERSION = 1  # of what is near
 SAMPLE = 200  # learned pictures that the scale is taken from
@@ -83,6 +98,24 @@ def scale(collection: Collection, images: np.ndarray) -> Working[Scale]:
     some = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     among = yield from _nearest(collection, images[some], [[int(i)] for i in some])
     return Scale(limit_of(among.likeness), [round(value, 4) for value in among.likeness.tolist()])
+
+
+def known_scale(collection: Collection, images: np.ndarray, folder: Path, fingerprint: str) -> Working[Scale]:
+    """The scale of a collection as `scale` gives it, kept in a folder (the data set's): read where it lies there.
+
+    fingerprint: of the data set; another's scale is not taken.
+    """
+    path = folder / f"near-{images.shape[2]}x{images.shape[1]}-{len(images)}.json"
+    mark = {"version": VERSION, "fingerprint": fingerprint}
+    try:
+        known = read_json(path)
+        if all(known[name] == value for name, value in mark.items()):
+            return Scale(float(known["limit"]), [float(value) for value in known["among"]])
+    except (GessoError, KeyError, TypeError, ValueError, OSError):
+        pass  # not there yet, or damaged: it is found again
+    new = yield from scale(collection, images)
+    write_json(path, {**mark, **new.json()})
+    return new
 
 
 def limit_of(likeness: Float[Tensor, " n"]) -> float:

@@ -26,7 +26,7 @@ from gesso.measure.features import Extractor, extractor, floats
 from gesso.primer.frozen import SMALLEST, Frozen, as_rgba
 from gesso.primer.network import Primer, folded
 
-__all__ = ["FEWEST", "Own", "extractor_for", "own"]
+__all__ = ["FEWEST", "Own", "extractor_for", "own", "own_of"]
 
 VERSION = 1  # of the recipe: other networks are learned again
 FEWEST = 30  # pictures to learn from
@@ -121,20 +121,19 @@ def own(
     return Extractor("own", hashlib.sha256(data).hexdigest(), Own(safetensors.torch.load(data)))
 
 
-def extractor_for(
-    choice: str,
-    images: Images,
-    labels: Labels | None,
-    folder: Path,
-    fingerprint: str,
-    tell: Callable[[int, int], None] | None = None,
-) -> Extractor:
-    """The one that a user asked for, `own` or one that `features.extractor` knows; the rest is as for `own`."""
-    if choice != "own":
-        return extractor(choice)
+def extractor_for(choice: str, images: Images, labels: Labels | None, folder: Path, fingerprint: str) -> Extractor:
+    """The one that a user asked for, `own` or one that `features.extractor` knows; the rest is as for `own_of`."""
+    return own_of(images, labels, folder, fingerprint) if choice == "own" else extractor(choice)
+
+
+def own_of(images: Images, labels: Labels | None, folder: Path, fingerprint: str) -> Extractor:
+    """The network of pictures that a run learned from, at its size: kept with the data set, one for each size.
+
+    labels: -1 for none. fingerprint: of the whole data set; the rest is as for `own`.
+    """
     known = labels if labels is not None and bool((np.asarray(labels) >= 0).any()) else None
-    mark = f"{fingerprint}{images.shape[1:]}{len(images)}"
-    return own(images, known, folder, hashlib.sha256(mark.encode()).hexdigest(), tell=tell)
+    mark = f"{fingerprint} {images.shape}"
+    return own(images, known, folder, hashlib.sha256(mark.encode()).hexdigest())
 
 
 def _kept(path: Path, facts: dict[str, int | str]) -> bytes | None:

@@ -49,6 +49,11 @@ TASKS: dict[str, Entry] = {
         "gesso.tasks.originality:Originality", "Look", "Tell whether pictures are new, or learned ones again."
     ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
+    "explain": Entry(
+        "gesso.tasks.explain:Explain",
+        "Look",
+        "Show what the critic, or a classifier of the labels, looks at in pictures.",
+    ),
 }
 
 FAMILIES: dict[str, str] = {

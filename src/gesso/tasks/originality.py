@@ -58,6 +58,7 @@ class Originality(Task[OriginalityOptions]):
         from gesso import tasks
         from gesso.files import write_json
         from gesso.measure.nearest import Collection
+        from gesso.measure.originality import known_scale
         from gesso.store import Run
 
         if not options.run:
@@ -73,7 +74,7 @@ class Originality(Task[OriginalityOptions]):
             where = folder.root / "originality" / (options.images.expanduser().resolve().stem or "pictures")
         yield Message(f"Comparing {len(images):,} pictures with the {len(learned.images):,} learned ones …")
         collection = Collection.of(learned.images)
-        kept = yield from scale_of(learned.pack.path, learned.pack.fingerprint, collection, learned.images)
+        kept = yield from _watched(known_scale(collection, learned.images, learned.pack.path, learned.pack.fingerprint))
         seen = yield from _found(collection, images, kept)
         facts = _figures(seen, kept)
         if len(learned.held):
@@ -95,25 +96,6 @@ class Originality(Task[OriginalityOptions]):
             _card(folder)
         yield Preview(sheet, "most like learned pictures")
         yield Result(_verdict(facts), (sheet, where / "originality.json"), {**facts, "pictures": listed})
-
-
-def scale_of(place: Path, fingerprint: str, collection: Any, images: "np.ndarray") -> Any:
-    """What near means in a collection, kept beside the data set; yields Progress while it is found, and returns it."""
-    from gesso.files import read_json, write_json
-    from gesso.measure.originality import VERSION, Scale, scale
-
-    path = place / f"near-{images.shape[2]}x{images.shape[1]}-{len(images)}.json"
-    mark = {"version": VERSION, "fingerprint": fingerprint}
-    try:
-        known = read_json(path)
-        if all(known[name] == value for name, value in mark.items()):
-            return Scale(float(known["limit"]), [float(value) for value in known["among"]])
-    except (GessoError, KeyError, TypeError, ValueError, OSError):
-        pass
-    yield Message("Learning what near means among the learned pictures …")
-    found = yield from _watched(scale(collection, images))
-    write_json(path, {**mark, **found.json()})
-    return found
 
 
 def _found(collection: Any, images: "np.ndarray", kept: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,6 +44,9 @@ class SampleOptions(Options):
     )
     like: Path | None = Field(default=None, description="Draw this picture again, from the recipe that it carries.")
     recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
+    originality: bool = Field(
+        default=False, description="Compare each with the learned pictures; its recipe then says how like it is."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
 
 
@@ -67,14 +71,20 @@ class Sample(Task[SampleOptions]):
                 yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
-            knobs, label = model.family.Knobs.from_pairs(options.set), options.label
+            knobs, label, recipe = model.family.Knobs.from_pairs(options.set), options.label, None
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
+        look = (yield from _comparer(model, home)) if options.originality else None
 
         paths: list[Path] = []
         shown = []
-        count, begun = 1 if options.like else options.count, time.monotonic()
+        count, begun, copies = 1 if options.like else options.count, time.monotonic(), 0
         for done, drawn in enumerate(draw(model.family, range(first, first + count), label, knobs), 1):
+            if look is not None:
+                drawn = replace(drawn, original=look(drawn.image))
+                copies += bool(drawn.original and drawn.original.copied)
+            elif recipe is not None:
+                drawn = replace(drawn, original=recipe.original)
             one = Pictures(model, knobs, [drawn])
             if target.suffix:  # the file of a single picture
                 data = one.encode(drawn, suffix, recipe=options.recipe, quality=options.quality)
@@ -93,7 +103,11 @@ class Sample(Task[SampleOptions]):
             facts["grid"] = str(grid)
             yield Preview(grid, f"seeds {first} to {shown[-1].seed}")
         what = f"{count:,} pictures, seeds {first} to {last}" if count > 1 else f"One picture, seed {first}"
-        yield Result(f"{what}, by {model.run}, step {model.step:,}.", tuple(paths), facts)
+        said = f"{what}, by {model.run}, step {model.step:,}."
+        if look is not None:
+            facts["copies"] = copies
+            said += f" Near-copies of learned pictures: {copies:,}."
+        yield Result(said, tuple(paths), facts)
 
 
 def _target(options: SampleOptions, home: Path) -> Path:
@@ -118,6 +132,30 @@ def _load(ref: str, home: Path, device: str) -> "Model":
     if not ref:
         raise GessoError("No run is named.", "For example: gesso sample emoji. `gesso list` shows the runs.")
     return tasks.load(ref, home, device)
+
+
+def _comparer(model: "Model", home: Path) -> Any:
+    """Yields what is being done; returns what tells of a picture how like it is to learned ones."""
+    from gesso import tasks
+    from gesso.marks.recipe import Original
+    from gesso.measure.nearest import Collection
+    from gesso.measure.originality import finished, found, known_scale
+    from gesso.store import Run
+
+    learned = tasks.learned(Run.open(home, model.run), home)
+    yield Message(f"Comparing with the {len(learned.images):,} learned pictures …")
+    collection = Collection.of(learned.images)
+    kept = finished(known_scale(collection, learned.images, learned.pack.path, learned.pack.fingerprint))
+
+    def look(image: Any) -> Original:
+        seen = finished(found(collection, image[None], kept))
+        which = int(seen.near.which[0])
+        return Original(
+            likeness=round(float(seen.likeness[0]), 4), limit=kept.limit, copied=bool(seen.copies[0]),
+            nearest=learned.sources[which][-1000:] if which >= 0 else None,
+        )  # fmt: skip
+
+    return look
 
 
 def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":

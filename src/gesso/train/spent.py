@@ -38,9 +38,8 @@ class Meter:
             self._packages[path] = now
         seconds = self.before.get("seconds", 0.0) + time.monotonic() - self._clock
         processor = self.before.get("cpu_seconds", 0.0) + time.process_time() - self._processor
-        earlier = self.before.get("joules", 0.0)
-        counted = bool(self._packages) and earlier is not None  # where a part was not counted, the whole is not known
-        joules = round(earlier + self._joules, 1) if counted else None
+        earlier: float | None = self.before.get("joules", 0.0)  # where a part was not counted, the whole is not known
+        joules = round(earlier + self._joules, 1) if self._packages and earlier is not None else None
         return {"seconds": round(seconds, 1), "cpu_seconds": round(processor, 1), "joules": joules}
 
 
