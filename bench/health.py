@@ -1,6 +1,6 @@
 """Whether each rule of health warns of a training that was built to fail in its way, and leaves healthy ones alone.
 
-    python -m bench.health [--only NAME ...] [--on]
+    python -m bench.health [--only NAME ...] [--on] [--cost]
 
 Every run is the product's own `gesso train`, for two minutes on one thread at most. A broken one ends with the warning
 it was built for, or with the two minutes; a healthy one goes all the way. With --on the broken ones do, too.
@@ -115,12 +115,25 @@ def go(case: Case, on: bool) -> dict[str, Any]:
     }
 
 
+def cost(images: int = 40_000) -> None:
+    """CPU seconds of the same training with the watch and without, turn about."""
+    for turn in range(2):
+        for watch in (True, False):
+            begun = time.process_time()
+            gesso.run("train", home=HOME, dataset=f"{available()[0]}-32", images=str(images), threads=1, watch=watch)
+            print(f"turn {turn}, {'with' if watch else 'without'}: {time.process_time() - begun:.1f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--on", action="store_true")
+    parser.add_argument("--cost", action="store_true", help="measure what watching costs instead")
     options = parser.parse_args()
     prepare()
+    if options.cost:
+        cost()
+        return
     for name, case in cases().items():
         if options.only and name not in options.only:
             continue
