@@ -227,3 +227,21 @@ def test_what_measure_refuses(home, tmp_path):
     weights.write_bytes(b"not weights")
     with pytest.raises(GessoError):
         tasks.run("measure", home=home, run="1", by=f"inception:{weights}", **QUICK)
+
+
+@pytest.mark.parametrize("channels", ["grey", "rgba"])
+def test_other_forms_are_measured_too(tmp_path, channels):
+    """Grey and transparent pictures, not square, through every task that looks at a run."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        blocks = rng.integers(0, 256, (4, 6, 1 if channels == "grey" else 4)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+        Image.fromarray(blocks[..., 0] if channels == "grey" else blocks).save(folder / f"{i}.png")
+    tasks.run("import", home=tmp_path, source=str(folder), name="blocks", size="48x32", channels=channels)
+    tasks.run("train", home=tmp_path, dataset="blocks", images="40", set=SMALL, precision="float32", threads=1)
+    measured = tasks.run("measure", home=tmp_path, run="1", count=24, processes=1)
+    assert measured.facts["size"] == "48×32"
+    assert all(figure["value"] is not None or figure["why"] for figure in measured.facts["figures"].values())
+    assert 0 <= tasks.run("originality", home=tmp_path, run="1", count=10).facts["share"] <= 1
+    assert len(tasks.run("explain", home=tmp_path, run="1", count=1).facts["made"]) == 1
