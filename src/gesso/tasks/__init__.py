@@ -7,7 +7,7 @@ that `gesso --help` answers at once: a test keeps each summary equal to the task
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gesso.contract.family import Family
     from gesso.contract.task import Event, Result, Task
     from gesso.data import Pack
-    from gesso.sample import Model
+    from gesso.options import Options
+    from gesso.sample import Drawn, Model
     from gesso.store import Run
 
 
@@ -177,6 +178,24 @@ def learned(run: "Run", home: str | os.PathLike[str] | None = None) -> Learned:
     sources = [str(pack.items[i].get("source", "")) for i in rows]
     images, apart = (at_size(pack.images[some], *size) for some in (rows, held))
     return Learned(pack, images, apart, numbers[rows], numbers[held], sources)
+
+
+def drawing(
+    model: "Model", seeds: range, labels: "Sequence[str | None] | None" = None, knobs: "Options | None" = None
+) -> "Generator[Event, None, list[Drawn]]":
+    """Draw one picture a seed; yields what is to be said and how far it is, and returns the pictures."""
+    import time
+
+    from gesso.contract.task import Message, Progress
+    from gesso.sample import draw
+
+    yield from (Message(note, "warning") for note in model.notes)
+    out, begun, total = [], time.monotonic(), len(seeds)
+    for drawn in draw(model.family, seeds, labels, knobs):
+        out.append(drawn)
+        left = (total - len(out)) * (time.monotonic() - begun) / len(out)
+        yield Progress(len(out), total, "pictures drawn", left)
+    return out
 
 
 def find_device(name: str) -> "torch.device":

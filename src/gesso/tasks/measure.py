@@ -1,13 +1,12 @@
 """`gesso measure`: how good and how various a model's pictures are."""
 
 import os
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
@@ -105,27 +104,19 @@ def _workers(count: int) -> int:
 
 
 def _drawn(options: MeasureOptions, folder: "Run", home: Path) -> Any:
-    """Yields Progress; returns the pictures and what is to be known of them."""
+    """Yields what drawing yields; returns the pictures and what is to be known of them."""
     import numpy as np
 
     from gesso import tasks
     from gesso.measure.report import Set
-    from gesso.sample import draw
 
     model = tasks.load(str(folder.root), home, options.device)
-    yield from (Message(note, "warning") for note in model.notes)
     knobs = model.family.Knobs.from_pairs(options.set)
     asked = _as_often(folder, home, options.count) if model.labels else None
-    seeds = range(options.seed, options.seed + options.count)
-    begun, images, labels = time.monotonic(), [], []
-    for done, drawn in enumerate(draw(model.family, seeds, asked, knobs), 1):
-        images.append(drawn.image)
-        labels.append(model.labels.index(drawn.label) if drawn.label is not None else -1)
-        yield Progress(done, len(seeds), "pictures drawn", (len(seeds) - done) * (time.monotonic() - begun) / done)
-    numbers = np.array(labels) if model.labels else None
-    knobs_said = knobs.model_dump(mode="json")
-    return Set(np.stack(images), numbers), {
-        "seed": options.seed, "knobs": knobs_said, "step": model.step, "model": model.sha256,
+    drawn = yield from tasks.drawing(model, range(options.seed, options.seed + options.count), asked, knobs)
+    numbers = np.array([model.labels.index(one.label) for one in drawn]) if model.labels else None
+    return Set(np.stack([one.image for one in drawn]), numbers), {
+        "seed": options.seed, "knobs": knobs.model_dump(mode="json"), "step": model.step, "model": model.sha256,
     }  # fmt: skip
 
 

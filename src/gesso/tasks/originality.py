@@ -116,21 +116,15 @@ def _watched(work: Any) -> Any:
 
 
 def _drawn(options: OriginalityOptions, home: Path) -> Any:
-    """Yields Progress while drawing; returns n h w c bytes and their names."""
+    """Yields what drawing yields; returns n h w c bytes and their names."""
     import numpy as np
 
     from gesso import tasks
-    from gesso.sample import draw
 
     model = tasks.load(options.run, home, options.device)
-    yield from (Message(note, "warning") for note in model.notes)
-    knobs = model.family.Knobs.from_pairs(options.set)
-    seeds, images = range(options.seed, options.seed + options.count), []
-    begun = time.monotonic()
-    for done, drawn in enumerate(draw(model.family, seeds, None, knobs), 1):
-        images.append(drawn.image)
-        yield Progress(done, len(seeds), "pictures drawn", (len(seeds) - done) * (time.monotonic() - begun) / done)
-    return np.stack(images), [f"seed {seed}" for seed in seeds]
+    seeds = range(options.seed, options.seed + options.count)
+    drawn = yield from tasks.drawing(model, seeds, knobs=model.family.Knobs.from_pairs(options.set))
+    return np.stack([one.image for one in drawn]), [f"seed {one.seed}" for one in drawn]
 
 
 def _read(place: Path, folder: "Run") -> tuple["np.ndarray", list[str], list[str]]:

@@ -89,7 +89,7 @@ def _rights(rights: dict[str, Any] | None) -> str:
     named = [f"{count:,} under {licence}" for licence, count in rights["licences"].items() if licence]
     without = rights["licences"].get("", 0)
     words = [*named, *([f"{without:,} whose licence was not named"] if without else [])]
-    text = f"of the pictures {', '.join(words)}"
+    text = f"pictures: {', '.join(words)}"
     if rights["creators"]:
         shown = ", ".join(rights["creators"][:5])
         text += f"; by {shown}" + (f" and {len(rights['creators']) - 5:,} more" if len(rights["creators"]) > 5 else "")
