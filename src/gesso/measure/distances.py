@@ -85,11 +85,12 @@ def frechet(a: Moments, b: Moments) -> float:
     GessoError below two pictures, and for features of different extractors.
     """
     _alike(a, b)
-    first, second = a.covariance, b.covariance
-    root = _root(first)
-    both = torch.linalg.eigvalsh(root.T @ second @ root).clamp(min=0).sqrt().sum()
-    distance = (a.mean - b.mean).square().sum() + first.trace() + second.trace() - 2 * both
-    return max(distance.item(), 0.0)
+    return max(_distance(b, a, _root(a.covariance)), 0.0)
+
+
+def _distance(one: Moments, reference: Moments, root: Float[Tensor, "d d"]) -> float:
+    power = torch.linalg.eigvalsh(_both(one, root))
+    return _apart(one, reference) - 2 * power.clamp(min=0).sqrt().sum().item()
 
 
 def _alike(a: Moments, b: Moments) -> None:
@@ -122,79 +123,56 @@ def frechet_infinity(features: Features, reference: Moments) -> Estimate:
 
 
 def _infinity(x: Features, reference: Moments) -> tuple[float, Estimate]:
-    """The distance of all, and of endlessly many.
-
-    With z = (x - m) R, m being the reference's mean and R Rᵀ its covariance A, the covariance of z is Rᵀ B R, and has
-    the eigenvalues of A½ B A½.
-    """
+    """The distance of all, and of endlessly many."""
     same_width(x, reference.mean)
-    root, trace = _root(reference.covariance), reference.covariance.trace().item()
-    about = x - reference.mean
-    z = about @ root
-    halves = [slice(0, len(x) // 2), slice(len(x) // 2, len(x))]
-    gathered = [_Part.of(about[half], z[half]) for half in halves]
-    whole = gathered[0] + gathered[1]
-    at_halves = sum(part.distance(z[half], trace) for half, part in zip(halves, gathered, strict=True)) / 2
-    power, axes = torch.linalg.eigh(whole.products_of(z) / (len(x) - 1))
-    at_all = whole.apart + trace - 2 * power.clamp(min=0).sqrt().sum().item()
-    few = sum(1 / part.count for part in gathered) / 2
+    root = _root(reference.covariance)
+    halves = [Moments.of(half) for half in x.tensor_split([len(x) // 2])]
+    whole = halves[0] + halves[1]
+    at_halves = sum(_distance(half, reference, root) for half in halves) / 2
+    roots, axes = _roots(whole, root)
+    at_all = _apart(whole, reference) - 2 * roots.sum().item()
+    few = sum(1 / half.count for half in halves) / 2
     value = at_all - (at_halves - at_all) / len(x) / (few - 1 / len(x))
-    error = 1.96 * _influence(about, z, power, axes).std().item() / math.sqrt(len(x))
+    error = 1.96 * _influence(x, whole, reference, root, roots, axes).std().item() / math.sqrt(len(x))
     return max(at_all, 0.0), Estimate(value, value - error, value + error)
 
 
-def _influence(about: Features, z: Features, power: Float[Tensor, " k"], axes: Float[Tensor, "k k"]) -> Tensor:
+def _apart(one: Moments, reference: Moments) -> float:
+    """What does not come from the root: the squared difference of the means, and both traces."""
+    between = (one.mean - reference.mean).square().sum()
+    return (between + one.covariance.trace() + reference.covariance.trace()).item()
+
+
+def _roots(one: Moments, root: Float[Tensor, "d d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Square roots of the eigenvalues of Rᵀ B R, ascending, and its eigenvectors.
+
+    With R Rᵀ = A, they are those of A½ B A½, whose trace's root the distance needs.
+    """
+    power, axes = torch.linalg.eigh(_both(one, root))
+    return power.clamp(min=0).sqrt(), axes
+
+
+def _both(one: Moments, root: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    return root.T @ one.covariance @ root
+
+
+def _influence(
+    x: Features,
+    whole: Moments,
+    reference: Moments,
+    root: Float[Tensor, "d d"],
+    roots: Float[Tensor, " d"],
+    axes: Float[Tensor, "d d"],
+) -> Float[Tensor, " n"]:
     """By how much, to the first order, each picture moves the distance, times the number of pictures; up to a constant.
 
-    The trace of M½ moves by tr(M^-½ dM) / 2. power, axes: of the covariance of z, or of the products of its pictures.
+    With M = Rᵀ B R, the trace of M½ moves by tr(M^-½ dM) / 2. In single precision: it is for an interval.
     """
-    mean = about.mean(0)
-    apart, centred = about - mean, z - z.mean(0)
-    kept = power > 1e-12 * power[-1].clamp(min=1e-300)
-    if len(axes) == z.shape[1]:
-        turned = axes[:, kept] / power[kept] ** 0.25
-        shared = (centred.float() @ turned.float()).square_().sum(1)  # six digits are enough for an interval
-    else:  # of products of pictures: M^-½ of the covariance is reached through them
-        shared = (axes[:, kept] ** 2 * power[kept].sqrt()).sum(1) * (len(z) - 1)
-    return 2 * (apart @ mean) + apart.square().sum(1) - shared
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some pictures: the sum of their features less the reference's mean, of its squares, of z, and of z's products."""
-
-    count: int
-    total: Tensor
-    squares: float
-    reached: Tensor
-    products: Tensor
-
-    @classmethod
-    def of(cls, about: Tensor, z: Tensor) -> "_Part":
-        return cls(len(z), about.sum(0), about.square().sum().item(), z.sum(0), z.T @ z)
-
-    def __add__(self, other: "_Part") -> "_Part":
-        products = self.products + other.products
-        squares, reached = self.squares + other.squares, self.reached + other.reached
-        return _Part(self.count + other.count, self.total + other.total, squares, reached, products)
-
-    @property
-    def apart(self) -> float:
-        """The squared difference of the means, and the trace of the covariance."""
-        square = self.total.square().sum().item() / self.count
-        return square / self.count + (self.squares - square) / (self.count - 1)
-
-    def products_of(self, z: Tensor) -> Tensor:
-        """Of z about its mean: of its numbers, or of its pictures where they are fewer."""
-        if self.count < z.shape[1]:
-            centred = z - self.reached / self.count
-            return centred @ centred.T
-        return self.products - torch.outer(self.reached, self.reached / self.count)
-
-    def distance(self, z: Tensor, trace: float) -> float:
-        """Fréchet distance from the reference, the trace of whose covariance is given."""
-        power = torch.linalg.eigvalsh(self.products_of(z) / (self.count - 1))
-        return self.apart + trace - 2 * power.clamp(min=0).sqrt().sum().item()
+    kept = roots > 1e-6 * roots[-1].clamp(min=1e-150)
+    turned = root @ (axes[:, kept] / roots[kept].sqrt())
+    apart = (x - whole.mean).float()
+    shared = (apart @ turned.float()).square_().sum(1)
+    return 2 * (apart @ (whole.mean - reference.mean).float()) + apart.square_().sum(1) - shared
 
 
 def kid(a: Features, b: Features, blocks: int = 10) -> Estimate:
