@@ -1,7 +1,7 @@
 """`gesso measure`: how good and how various a model's pictures are."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from gesso.errors import GessoError
 from gesso.options import Field, Options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gesso.store import Run
 
 MOST = 10_000  # learned pictures that are compared with
@@ -69,7 +71,9 @@ class Measure(Task[MeasureOptions]):
         if options.by == "own":
             yield Message("Learning a network of these pictures' own, unless it is there; about a minute …")
         see = extractor_for(options.by, learned.images, learned.numbers, learned.pack.path, learned.pack.fingerprint)
-        made, facts = yield from (_read(options, folder) if options.images else _drawn(options, folder, home))
+        made, facts = yield from (
+            _read(options, folder) if options.images else _drawn(options, folder, learned.numbers, home)
+        )
         order = np.random.default_rng(0).permutation(len(learned.images))[:MOST]
         labels = len(folder.record["facts"]["labels"])
         real = Set(learned.images[order], learned.numbers[order] if labels else None)
@@ -103,8 +107,8 @@ def _workers(count: int) -> int:
     return cores if count >= MANY else 1
 
 
-def _drawn(options: MeasureOptions, folder: "Run", home: Path) -> Any:
-    """Yields what drawing yields; returns the pictures and what is to be known of them."""
+def _drawn(options: MeasureOptions, folder: "Run", numbers: "np.ndarray", home: Path) -> Any:
+    """Yields what drawing yields; returns the pictures and what is to be known of them. numbers: learned labels."""
     import numpy as np
 
     from gesso import tasks
@@ -112,24 +116,20 @@ def _drawn(options: MeasureOptions, folder: "Run", home: Path) -> Any:
 
     model = tasks.load(str(folder.root), home, options.device)
     knobs = model.family.Knobs.from_pairs(options.set)
-    asked = _as_often(folder, home, options.count) if model.labels else None
+    asked = _as_often(numbers, model.labels, options.count) if model.labels else None
     drawn = yield from tasks.drawing(model, range(options.seed, options.seed + options.count), asked, knobs)
-    numbers = np.array([model.labels.index(one.label) for one in drawn]) if model.labels else None
-    return Set(np.stack([one.image for one in drawn]), numbers), {
+    seen = np.array([model.labels.index(one.label) for one in drawn]) if model.labels else None
+    return Set(np.stack([one.image for one in drawn]), seen), {
         "seed": options.seed, "knobs": knobs.model_dump(mode="json"), "step": model.step, "model": model.sha256,
     }  # fmt: skip
 
 
-def _as_often(folder: "Run", home: Path, count: int) -> list[str | None]:
+def _as_often(numbers: "np.ndarray", names: Sequence[str], count: int) -> list[str | None]:
     """Labels to ask for, as often as the learned pictures have them, in an order drawn once."""
     import numpy as np
 
-    from gesso import tasks
-
-    numbers = tasks.learned(folder, home).numbers
-    names = folder.record["facts"]["labels"]
     picked = np.random.default_rng(1).permutation(numbers)
-    return [names[picked[i % len(picked)]] for i in range(count)]
+    return [names[int(picked[i % len(picked)])] for i in range(count)]
 
 
 def _read(options: MeasureOptions, folder: "Run") -> Any:
