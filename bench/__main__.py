@@ -9,7 +9,9 @@ from bench.data import available
 def main() -> None:
     jobs = [["bench.startup"], ["bench.throughput"], ["bench.importing"]]
     jobs += [["bench.race", "--data", name] for name in available()]
-    jobs += [["bench.tables"], ["bench.distances"], ["bench.kills"]]
+    jobs += [["bench.tables"], ["bench.distances"], ["bench.kills"], ["bench.health"]]
+    if available() != ["blossoms"]:  # these want real pictures
+        jobs += [["bench.ladder"], ["bench.copies"], ["bench.originality"]]
     for module, *words in jobs:
         print(f"\n== python -m {' '.join([module, *words])}", flush=True)
         subprocess.run([sys.executable, "-m", module, *words], check=True)
