@@ -49,12 +49,12 @@ TASKS: dict[str, Entry] = {
     "originality": Entry(
         "gesso.tasks.originality:Originality", "Look", "Tell whether pictures are new, or learned ones again."
     ),
-    "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
     "explain": Entry(
         "gesso.tasks.explain:Explain",
         "Look",
         "Show what the critic, or a classifier of the labels, looks at in pictures.",
     ),
+    "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
 
 FAMILIES: dict[str, str] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
@@ -27,7 +27,7 @@ class CompareOptions(Options):
     seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first picture; the others count on.")
     by: str = Field(default="primer", description="Whose features: as for gesso measure.")
     out: Path | None = Field(default=None, description="Folder for sheet and plot; HOME/gallery/DATE if not given.")
-    device: str = Field(default="auto", description="Where to draw: auto, cpu, cuda or mps.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to draw.")
 
 
 class Compare(Task[CompareOptions]):

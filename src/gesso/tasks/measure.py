@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
@@ -42,7 +42,7 @@ class MeasureOptions(Options):
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
     processes: int = Field(default=0, ge=0, le=256, description="Processes that look at pictures; 0 picks.")
-    device: str = Field(default="auto", description="Where to draw: auto, cpu, cuda or mps.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to draw.")
 
 
 class Measure(Task[MeasureOptions]):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
@@ -42,7 +42,7 @@ class OriginalityOptions(Options):
         description="Features of the two tests of the model: primer, random, own, or a file of a network.",
     )
     shown: int = Field(default=24, ge=1, le=240, description="How many pictures the sheet shows.")
-    device: str = Field(default="auto", description="Where to draw: auto, cpu, cuda or mps.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to draw.")
 
 
 class Originality(Task[OriginalityOptions]):
