@@ -149,6 +149,7 @@ def test_curves_are_drawn(tmp_path):
     with Image.open(paths[0]) as picture:
         assert picture.width > 800
     assert paths[1].read_text().lstrip().startswith("<?xml")
+    assert draw_curves({"0001-花": curves(LOG)}, tmp_path / "花", "质量")[0].is_file()  # with or without such a font
     assert draw_curves({"0001-a": {}}, tmp_path / "none") == []
     assert not (tmp_path / "none.png").exists()
 

@@ -1,6 +1,7 @@
 """Quality over time as a picture: curves of the looks of one run, or of several beside each other."""
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ PANELS = (
     ("kinds", "kinds of pictures, as a share of the real ones'", "1 is as it should be"),
     ("copied", "share very near to a learned picture", "0 where nothing is copied"),
 )
+CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei")
 INK, FAINT, GRID = "#222222", "#787878", "#e6e6e6"
 COLOURS = ("#2a6f97", "#d1495b", "#edae49", "#4f772d", "#7b4b94", "#66717e")  # told apart by the colour-blind, too
 
@@ -48,6 +50,21 @@ def draw_curves(
     panels = [panel for panel in PANELS if any(panel[0] in found for found in runs.values())]
     if not panels:
         return []
+    from matplotlib import font_manager, rc_context
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = ["DejaVu Sans", *(name for name in CJK if name in known)]  # a run may be named in any script
+    with rc_context({"font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        return _drawn(runs, panels, path, title)
+
+
+def _drawn(
+    runs: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    panels: Sequence[tuple[str, str, str]],
+    path: Path,
+    title: str,
+) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
