@@ -66,17 +66,18 @@ class Originality(Task[OriginalityOptions]):
         folder = Run.open(home, options.run)
         learned = tasks.learned(folder, home)
         if options.images is None:
-            images, names = yield from _drawn(options, home)
+            images, names, step = yield from _drawn(options, home)
             where = folder.root / "originality"
         else:
             images, names, notes = _read(options.images, folder)
+            step = None
             yield from (Message(note, "warning") for note in notes)
             where = folder.root / "originality" / (options.images.expanduser().resolve().stem or "pictures")
         yield Message(f"Comparing {len(images):,} pictures with the {len(learned.images):,} learned ones …")
         collection = Collection.of(learned.images)
         kept = yield from _watched(known_scale(collection, learned.images, learned.pack.path, learned.pack.fingerprint))
         seen = yield from _found(collection, images, kept)
-        facts = _figures(seen, kept)
+        facts = _figures(seen, kept) | ({"step": step} if step is not None else {})
         if len(learned.held):
             held = yield from _found(collection, learned.held[:1000], kept)
             facts["held_out_copies"] = float(held.copies.mean())
@@ -116,7 +117,7 @@ def _watched(work: Any) -> Any:
 
 
 def _drawn(options: OriginalityOptions, home: Path) -> Any:
-    """Yields what drawing yields; returns n h w c bytes and their names."""
+    """Yields what drawing yields; returns n h w c bytes, their names, and the model's step."""
     import numpy as np
 
     from gesso import tasks
@@ -124,7 +125,7 @@ def _drawn(options: OriginalityOptions, home: Path) -> Any:
     model = tasks.load(options.run, home, options.device)
     seeds = range(options.seed, options.seed + options.count)
     drawn = yield from tasks.drawing(model, seeds, knobs=model.family.Knobs.from_pairs(options.set))
-    return np.stack([one.image for one in drawn]), [f"seed {one.seed}" for one in drawn]
+    return np.stack([one.image for one in drawn]), [f"seed {one.seed}" for one in drawn], model.step
 
 
 def _read(place: Path, folder: "Run") -> tuple["np.ndarray", list[str], list[str]]:
