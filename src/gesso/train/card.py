@@ -124,7 +124,8 @@ def _measures(record: dict[str, Any]) -> list[str]:
         return []
     figures = [f"{NAMES[n]} {v:.3g}" for n, v in found["figures"].items() if n in NAMES and v is not None]
     return [
-        f"- **Measured** at step {found['step']:,}, on {found['count']:,} pictures, by the features of {found['extractor']}: "
+        f"- **Measured** at step {found['step']:,}, on {found['count']:,} pictures, "
+        f"by the features of {found['extractor']}: "
         f"{', '.join(figures)}. Figures of other features or numbers of pictures cannot stand beside these."
     ]
 
@@ -141,7 +142,8 @@ def _originality(record: dict[str, Any]) -> list[str]:
         return []
     low, high = found["interval"]
     words = (
-        f"- **Originality** at step {found['step']:,}: {found['share']:.1%} ({low:.1%} to {high:.1%} with 95 % confidence) of {found['count']:,} "
+        f"- **Originality** at step {found['step']:,}: {found['share']:.1%} ({low:.1%} to {high:.1%} with 95 % "
+        f"confidence) of {found['count']:,} "
         f"pictures are near-copies of learned ones (likeness {found['limit']:.2f} or more)"
     )
     if found.get("held_out_copies") is not None:
