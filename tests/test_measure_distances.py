@@ -260,3 +260,23 @@ def test_constant_pictures_have_figures():
     assert frechet_infinity(same, Moments.of(same)).value == pytest.approx(0, abs=1e-12)
     assert kid(same, same).value == pytest.approx(0, abs=1e-12)
     assert precision_recall(same, same) == (1.0, 1.0)
+
+
+def test_numbers_that_never_change_change_nothing():
+    """They are left out of the work; the kernel still knows how many there were, and what they were."""
+    real, made = drawn(130, 5, 21), drawn(120, 5, 22, 0.3)
+    dull = torch.tensor([0.0, 3.0, -1.0, 0.0, 0.0])
+
+    def widened(x):
+        return torch.cat([x, dull.double().expand(len(x), 5)], 1)
+
+    plain, wide = figures(real, made), figures(widened(real), widened(made))
+    for name in ("frechet", "precision", "recall", "density", "coverage"):
+        assert getattr(wide, name) == pytest.approx(getattr(plain, name), rel=1e-9)
+    assert wide.frechet_infinity == pytest.approx(plain.frechet_infinity, rel=1e-9)
+    x, y = widened(real), widened(made)
+    k = [(a @ b.T / 10 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
+    inside = [(m.sum() - m.trace()) / (len(m) * (len(m) - 1)) for m in k[:2]]
+    assert wide.kid.value == pytest.approx(float(sum(inside) - 2 * k[2].mean()), rel=1e-9)
+    constant = torch.ones(130, 5)
+    assert figures(constant, constant[:120]).frechet == 0

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gesso.errors import GessoError
-from gesso.measure.pairs import Cloud, between, clouds, same_width, within
+from gesso.measure.pairs import Cloud, between, changing, clouds, same_width, within
 
 __all__ = [
     "Estimate",
@@ -257,12 +257,14 @@ def figures(real: Features, made: Features) -> Figures:
     Raises GessoError below two pictures of each, and for features that are not finite.
     """
     a, b = checked(real, 2), checked(made, 2)
-    reference, few = Moments.of(a), min(len(a), len(b))
+    same_width(a, b)
+    live, few = changing(a, b), min(len(a), len(b))
+    reference = Moments.of(a[:, live])
     infinity = kernel = None
     if len(b) >= 100:
-        distance, infinity = _infinity(b, reference)
+        distance, infinity = _infinity(b[:, live], reference)
     else:
-        distance = frechet(reference, Moments.of(b))
+        distance = frechet(reference, Moments.of(b[:, live]))
     if few <= 5:
         return Figures(distance, None, None, None, None, None, None)
     x, y = clouds(a, b, 10 if few >= 20 else 1)

@@ -10,12 +10,12 @@ from itertools import combinations_with_replacement, product
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gesso.errors import GessoError
 
-__all__ = ["Between", "Cloud", "Within", "between", "clouds", "same_width", "within"]
+__all__ = ["Between", "Cloud", "Within", "between", "changing", "clouds", "same_width", "within"]
 
 CHUNK = 1000  # rows of one set that are held against as many of another at a time
 EXACT = 2000  # pictures of a set up to which pairs are computed in double precision
@@ -25,11 +25,13 @@ EXACT = 2000  # pictures of a set up to which pairs are computed in double preci
 class Cloud:
     """Features about a point, in the precision of their products, cut into chunks that lie within one block each.
 
-    lengths: squares of the norms. offset: what, with that of another picture, makes (x·y / d + 1) of a product / d.
-    alone: of each block, the kernel's sum over its pictures with themselves.
+    x: but for the numbers that never change; width: how many there were with them. lengths: squares of the norms.
+    offset: what, with that of another picture, makes (x·y / d + 1) of a product / d. alone: of each block, the kernel's
+    sum over its pictures with themselves.
     """
 
     x: Tensor
+    width: int
     lengths: Tensor
     offset: Tensor
     alone: Tensor
@@ -43,9 +45,16 @@ def clouds(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"], blocks: int = 1) ->
     Raises GessoError where their features are not of one width.
     """
     same_width(a, b)
-    middle = a.mean(0)
+    middle, live = a.mean(0), changing(a, b)
     precision = torch.float64 if max(len(a), len(b)) <= EXACT else torch.float32
-    return _cloud(a, middle, precision, blocks), _cloud(b, middle, precision, blocks)
+    return _cloud(a, middle, live, precision, blocks), _cloud(b, middle, live, precision, blocks)
+
+
+def changing(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Bool[Tensor, " d"]:
+    """Which numbers are not the same in all pictures of both sets, one at least: the others add to no distance."""
+    live = (a != a[:1]).any(0) | (b != a[:1]).any(0)
+    live[:1] |= ~live.any()
+    return live
 
 
 def same_width(a: Float[Tensor, "*n d"], b: Float[Tensor, "*m e"]) -> None:
@@ -57,18 +66,18 @@ def same_width(a: Float[Tensor, "*n d"], b: Float[Tensor, "*m e"]) -> None:
         )
 
 
-def _cloud(x: Float[Tensor, "n d"], middle: Tensor, precision: torch.dtype, blocks: int) -> Cloud:
+def _cloud(x: Float[Tensor, "n d"], middle: Tensor, live: Tensor, precision: torch.dtype, blocks: int) -> Cloud:
     d, parts, first, chunks = x.shape[1], x.tensor_split(blocks), 0, []
     for block, part in enumerate(parts):
         for size in (len(piece) for piece in part.split(CHUNK) if len(piece)):
             chunks.append((block, slice(first, first + size)))
             first += size
-    about = x - middle
-    offset = (about @ middle + middle.square().sum() / 2) / d + 0.5
+    about = (x - middle)[:, live]
+    offset = (about @ middle[live] + middle.square().sum() / 2) / d + 0.5
     alone = torch.stack([((part.square().sum(1) / d + 1) ** 3).sum() for part in parts])
     about = about.to(precision)
     lengths = about.square().sum(1)
-    return Cloud(about, lengths, offset.to(precision), alone, torch.tensor([len(p) for p in parts]), chunks)
+    return Cloud(about, d, lengths, offset.to(precision), alone, torch.tensor([len(p) for p in parts]), chunks)
 
 
 class Within(NamedTuple):
@@ -94,7 +103,7 @@ def within(x: Cloud, k: int) -> Within:
     nearest = torch.full((len(x.x), k + 1), math.inf, dtype=x.x.dtype)
     for (i, rows), (j, columns) in combinations_with_replacement(x.chunks, 2):
         products = x.x[rows] @ x.x[columns].T
-        total = _kernel(products, x.offset[rows], x.offset[columns], x.x.shape[1])
+        total = _kernel(products, x.offset[rows], x.offset[columns], x.width)
         squares = _squares(products, x.lengths[rows], x.lengths[columns])
         sums[i, j] += total
         _nearer(nearest, rows, squares)
@@ -113,7 +122,7 @@ def between(
     hits = 0
     for (i, rows), (j, columns) in product(x.chunks, y.chunks):
         products = x.x[rows] @ y.x[columns].T
-        sums[i, j] += _kernel(products, x.offset[rows], y.offset[columns], x.x.shape[1])
+        sums[i, j] += _kernel(products, x.offset[rows], y.offset[columns], x.width)
         squares = _squares(products, x.lengths[rows], y.lengths[columns])
         if of_real is not None and of_made is not None:
             inside[columns] |= (squares - of_real[rows, None]).amin(0) <= 0
