@@ -1,9 +1,9 @@
 """Whether a model that knows nothing but its pictures is found out, and one that learned is not.
 
-    python -m bench.originality [--minutes 13]
+    python -m bench.originality [--minutes 9]
 
 Fifty sprites (monsters and items) and a GAN with two latent numbers, whose critic sees no augmentation: it learns them
-by heart. And the default on all sprites, for a third as long. Each is asked `gesso originality`; the upper part of the
+by heart. And the default on all sprites, for half as long. Each is asked `gesso originality`; the upper part of the
 sheets becomes docs/pictures/originality-*.webp.
 """
 
@@ -38,14 +38,14 @@ def fifty() -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=13.0)
+    parser.add_argument("--minutes", type=float, default=9.0)
     minutes = parser.parse_args().minutes
     sources = {"fifty": fifty(), "sprites": SHARED / ARCHIVES["sprites"]}
     for name, source in sources.items():
         if name not in pack_names(HOME):
             gesso.run("import", home=HOME, source=str(source), name=name, channels="rgb")
     heart = {"dataset": "fifty", "preset": "", "set": ["latent=2"], "minutes": minutes}
-    for name, choices in (("by-heart", heart), ("healthy", {"dataset": "sprites", "minutes": minutes / 3})):
+    for name, choices in (("by-heart", heart), ("healthy", {"dataset": "sprites", "minutes": minutes / 2})):
         trained = gesso.run("train", home=HOME, threads=1, **choices)
         result = gesso.run("originality", home=HOME, run=trained.facts["run"], shown=12)
         facts = {key: value for key, value in result.facts.items() if key != "pictures"}
