@@ -185,14 +185,16 @@ def _sheet(
     where: Path, folder: "Run", collection: Any, learned: "np.ndarray", images: "np.ndarray", seen: "Found",
     facts: dict[str, Any], shown: int,
 ) -> Path:  # fmt: skip
-    """Pictures most like learned ones, their nearest, and what is different."""
+    """Pictures most like learned ones, their nearest, and what is different; of each learned one the likest first."""
     import numpy as np
 
     from gesso.marks.picture import write_sheet
     from gesso.measure.nearest import Near
     from gesso.measure.originality import residuals
 
-    order = (-seen.likeness).argsort(kind="stable")[:shown]
+    order = (-seen.likeness).argsort(kind="stable")
+    first = np.sort(np.unique(seen.near.which.numpy()[order], return_index=True)[1])  # the likest of every learned one
+    order = order[[*first, *np.setdiff1d(np.arange(len(order)), first)]][:shown]
     rows, under, captions = [], [], []
     grey = np.full((*images.shape[1:3], 1), 128, np.uint8)
     for start in range(0, len(order), COLUMNS):
