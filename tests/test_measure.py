@@ -203,6 +203,9 @@ def test_compare_measures_what_is_missing(home, tmp_path):
     again = []
     tasks.run("compare", home=home, runs=["1", "2"], count=30, out=tmp_path, on_event=again.append)
     assert not [event for event in again if isinstance(event, Message) and event.text.startswith("Measuring ")]
+    tasks.run("measure", home=home, run="1", count=30, processes=1, set=["truncation=0.5"])
+    anew = tasks.run("compare", home=home, runs=["1", "2"], count=30, out=tmp_path)
+    assert anew.facts["reports"][0]["figures"] == result.facts["reports"][0]["figures"]  # not the truncated ones
 
 
 @pytest.mark.parametrize(

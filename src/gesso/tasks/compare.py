@@ -56,7 +56,7 @@ class Compare(Task[CompareOptions]):
         for folder in folders:
             path = folder.root / "measures.json"
             known = read_json(path) if path.exists() else None
-            if known is None or not _fits(known, options, folder, home):
+            if known is None or not _fits(known, options, folder):
                 yield Message(f"Measuring {folder.root.name} …")
                 yield from _measured(options, folder, home)
                 known = read_json(path)
@@ -91,13 +91,16 @@ def _alike(folders: "list[Run]") -> None:
             )
 
 
-def _fits(known: dict[str, Any], options: CompareOptions, folder: "Run", home: Path) -> bool:
+def _fits(known: dict[str, Any], options: CompareOptions, folder: "Run") -> bool:
     """Whether a report says what is asked for, of the model as it is now."""
+    from gesso import tasks
     from gesso.files import sha256_of
     from gesso.measure.features import extractor
 
     right = (known.get("count"), known.get("seed")) == (options.count, options.seed)
     right = right and bool(known.get("figures")) and known.get("model") == sha256_of(folder.model)
+    plain = tasks.family(folder.family).Knobs().model_dump(mode="json")
+    right = right and known.get("knobs") == plain  # not drawn in a way of its own
     if options.by == "own":
         return right and str(known.get("extractor", "")).startswith("own:")
     return right and known.get("sha256") == extractor(options.by).sha256
