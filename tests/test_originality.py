@@ -254,7 +254,6 @@ def test_smaller_pictures_are_means():
     images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     small = at_size(images, 2, 2).astype(float)
     assert np.abs(small - images.reshape(2, 2, 2, 2, 2, 3).mean((2, 4))).max() <= 0.5
-    assert at_size(images, 4, 4) is not None
     assert (at_size(images, 4, 4) == images).all()
 
 

@@ -8,9 +8,9 @@ other: of some learned pictures the likeness to the nearest other one is taken, 
 
 import math
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ __all__ = [
     "share_of",
 ]
 
-VERSION = 1  # of what is near
+VERSION = 2  # of the likenesses that are kept
 SAMPLE = 200  # learned pictures that the scale is taken from
 VARIANT = 0.9  # likeness from which two pictures of the collection are the same one, changed
 BELOW = 0.95  # share of pairs of different pictures that are below the limit
@@ -60,10 +60,6 @@ class Scale:
     def usual(self) -> float:
         """Share of the collection's own pictures that are near-copies of another of them."""
         return float(np.mean([likeness >= self.limit for likeness in self.among]))
-
-    def json(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
 
 class Found(NamedTuple):
@@ -97,7 +93,11 @@ def scale(collection: Collection, images: np.ndarray) -> Working[Scale]:
         return Scale(LIMITS[1], [])
     some = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     among = yield from _nearest(collection, images[some], [[int(i)] for i in some])
-    return Scale(limit_of(among.likeness), [round(value, 4) for value in among.likeness.tolist()])
+    return _scale([round(value, 4) for value in among.likeness.tolist()])
+
+
+def _scale(among: list[float]) -> Scale:
+    return Scale(limit_of(torch.tensor(among)), among)
 
 
 def known_scale(collection: Collection, images: np.ndarray, folder: Path, fingerprint: str) -> Working[Scale]:
@@ -110,11 +110,11 @@ def known_scale(collection: Collection, images: np.ndarray, folder: Path, finger
     try:
         known = read_json(path)
         if all(known[name] == value for name, value in mark.items()):
-            return Scale(float(known["limit"]), [float(value) for value in known["among"]])
+            return _scale([float(value) for value in known["among"]])
     except (GessoError, KeyError, TypeError, ValueError, OSError):
         pass  # not there yet, or damaged: it is found again
     new = yield from scale(collection, images)
-    write_json(path, {**mark, **new.json()})
+    write_json(path, {**mark, "among": new.among})
     return new
 
 
