@@ -84,7 +84,7 @@ class Measure(Task[MeasureOptions]):
         if len(learned.held) >= FEWEST_HELD:
             held = Set(np.asarray(learned.held)[np.random.default_rng(0).permutation(len(learned.held))])
             apart = report(Set(real.images), held, see, unlike, 0, workers)
-            beside |= {name: apart[name] for name in ("frechet_infinity", "kid", "swd")}
+            beside |= {name: apart[name] for name in ("frechet_infinity", "kid")}  # the others go with the number
         out = {
             "run": folder.root.name, "data": folder.record["data"]["fingerprint"][:12],
             "size": f"{made.images.shape[2]}×{made.images.shape[1]}", "extractor": see.mark, "sha256": see.sha256,
