@@ -74,7 +74,7 @@ def test_kills_change_nothing(home):
 
 
 def test_two_processes_learn_one_model(home):
-    launch = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", "-m", "gesso")
+    launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gesso")
     process = command(home, "train", "blossoms", "--images", "640", *SMALL, module=launch)
     said = process.communicate(timeout=100)
     run = Run.open(home, "blossoms")

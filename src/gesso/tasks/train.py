@@ -93,17 +93,14 @@ class Train(Task[TrainOptions]):
 
     def run(self, options: TrainOptions, home: Path) -> Iterator[Event]:
         """Plan, record, train; the Result names the run."""
-        from gesso.train import launch, pick_device
+        from gesso.store import Run
+        from gesso.train import launch, pick_device, together
 
-        if options.resume:
-            from gesso.store import Run
-
-            folder = Run.open(home, options.resume)
-            fabric = launch(folder.record["engine"]["device"])
-        else:
-            fabric = launch(pick_device(options.device))
-            folder = yield from self._begin(options, home, fabric)
-        yield from self._train(options, folder, home, fabric)
+        resumed = Run.open(home, options.resume) if options.resume else None
+        fabric = launch(resumed.record["engine"]["device"] if resumed else pick_device(options.device))
+        with together(fabric):
+            folder = resumed or (yield from self._begin(options, home, fabric))
+            yield from self._train(options, folder, home, fabric)
 
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
         """Decide everything, and write it into the record of a new run."""

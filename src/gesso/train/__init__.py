@@ -5,7 +5,7 @@ fastest on the device at hand. `loop`: the run from its first step to its last, 
 """
 
 from gesso.train.batches import Batches
-from gesso.train.engine import Engine, candidates, launch, pick_device
+from gesso.train.engine import Engine, candidates, launch, pick_device, together
 from gesso.train.learner import Learner, seeded
 from gesso.train.loop import Schedule, run
 from gesso.train.probe import choose, rate
@@ -22,4 +22,5 @@ __all__ = [
     "rate",
     "run",
     "seeded",
+    "together",
 ]

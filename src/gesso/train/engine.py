@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -64,6 +66,21 @@ def launch(device: str) -> Fabric:
         fabric = Fabric(accelerator=device, devices=1)
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def together(fabric: Fabric) -> Iterator[None]:
+    """Let every process wait for the others before it ends, and close their connections.
+
+    Fabric leaves gloo's connections open; a process that ended while another still held one could be aborted.
+    After an error nobody is waited for.
+    """
+    try:
+        yield
+        fabric.barrier()
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def candidates(device: str, threads: int | None = None) -> list[Engine]:
