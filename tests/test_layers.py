@@ -11,20 +11,22 @@ FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 420  # lines of a file
 
 ONE = {"errors", "options", "contract"}
-TWO = {"files", "nn", "losses", "augment", "primer", "marks"}
-LIBRARY = {"patch", "data", "store", "train", "sample", "measure", "explore", "export"}
+TWO = {"files", "compiled", "nn", "losses", "augment", "primer", "marks"}
+LIBRARY = {"patch", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
     "contract": ONE,
     "files": ONE,
+    "compiled": ONE,
     "nn": ONE,
     "losses": ONE,
     "augment": ONE,
-    "primer": ONE | {"nn", "files"},
+    "primer": ONE | {"nn", "files", "compiled"},
     "marks": ONE | {"files"},
     "families": ONE | TWO,
     "patch": ONE | TWO,
+    "scene": ONE | TWO | {"patch", "data"},
     "data": ONE | TWO,
     "store": ONE | TWO,
     "sample": ONE | TWO,

@@ -14,9 +14,19 @@ from torch import Tensor
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
-from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, as_json, parameters, user_comment, xmp
+from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, Work, as_json, parameters, user_comment, xmp
 
-__all__ = ["SUFFIXES", "Suffix", "encode", "sheet", "straight", "to_uint8", "write_picture", "write_sheet"]
+__all__ = [
+    "SUFFIXES",
+    "Suffix",
+    "encode",
+    "multiplied",
+    "sheet",
+    "straight",
+    "to_uint8",
+    "write_picture",
+    "write_sheet",
+]
 
 Suffix = Literal["png", "jpg", "webp", "avif"]
 SUFFIXES: tuple[str, ...] = (*get_args(Suffix), "jpeg")
@@ -47,26 +57,36 @@ def straight(image: Picture) -> Picture:
     return np.concatenate([np.where(alpha > 0, divided, 0), alpha], axis=2).astype(np.uint8)
 
 
-def as_pil(image: Picture) -> Image.Image:
-    """A Pillow picture: L, RGB or RGBA with straight alpha, from 1, 3 or 4 channels premultiplied by alpha."""
+def multiplied(image: Picture) -> Picture:
+    """Colours multiplied by alpha, from straight ones; other pictures as they are."""
+    if image.shape[2] != 4:
+        return image
+    colour, alpha = image[..., :3].astype(np.uint16), image[..., 3:]
+    return np.concatenate([((colour * alpha + 127) // 255).astype(np.uint8), alpha], axis=2)
+
+
+def as_pil(image: Picture, premultiplied: bool = True) -> Image.Image:
+    """A Pillow picture: L, RGB or RGBA with straight alpha, from 1, 3 or 4 channels premultiplied by alpha or not."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise ValueError(f"a picture is h w c uint8 with 1, 3 or 4 channels, not {image.shape} {image.dtype}")
-    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else straight(image))
+    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else straight(image) if premultiplied else image)
 
 
 def encode(
     image: Picture,
     suffix: str,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Work | None = None,
     *,
     source: Source | None = "trainedAlgorithmicMedia",
     quality: int | None = None,
+    premultiplied: bool = True,
 ) -> bytes:
     """A picture as the bytes of a file; the same picture and recipe give the same bytes.
 
     image: `h w c`; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha. suffix: png, jpg, webp or avif. source:
     the mark, None for a picture that no machine made. quality: 1 to 100; without it WebP is lossless, JPEG 95 and
-    AVIF 90. JPEG knows no alpha: the ground becomes white. Raises GessoError for any other suffix.
+    AVIF 90. JPEG knows no alpha: the ground becomes white. premultiplied: whether colours are multiplied by alpha.
+    Raises GessoError for any other suffix.
     """
     suffix = suffix.lower().lstrip(".")
     if suffix not in SUFFIXES:
@@ -89,26 +109,28 @@ def encode(
         options = {"xmp": packet, "exif": exif}
     if suffix in ("jpg", "jpeg"):
         if image.shape[2] == 4:
-            image = on_ground(image, np.uint8(255))
+            image = on_ground(image if premultiplied else multiplied(image), np.uint8(255))
         options |= {"quality": quality or 95, "subsampling": 0}
     elif suffix == "webp":
         options |= {"lossless": quality is None, "quality": quality or 80, "exact": True}
     elif suffix == "avif":
         options |= {"quality": quality or 90, "subsampling": "4:4:4"}
-    as_pil(image).save(out, {"jpg": "JPEG"}.get(suffix, suffix.upper()), **options)
+    as_pil(image, premultiplied).save(out, {"jpg": "JPEG"}.get(suffix, suffix.upper()), **options)
     return out.getvalue()
 
 
 def write_picture(
     path: str | Path,
     image: Picture,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Work | None = None,
     *,
     source: Source | None = "trainedAlgorithmicMedia",
     quality: int | None = None,
+    premultiplied: bool = True,
 ) -> Path:
     """Write a picture whole or not at all, in the format that its suffix names; returns the path. See `encode`."""
-    write_bytes(path, encode(image, Path(path).suffix, recipe, source=source, quality=quality))
+    data = encode(image, Path(path).suffix, recipe, source=source, quality=quality, premultiplied=premultiplied)
+    write_bytes(path, data)
     return Path(path)
 
 

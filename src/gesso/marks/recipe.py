@@ -22,6 +22,7 @@ __all__ = [
     "Original",
     "Recipe",
     "Source",
+    "Work",
     "as_json",
     "parameters",
     "read_parameters",
@@ -31,7 +32,12 @@ __all__ = [
 ]
 
 # Terms of the IPTC's vocabulary of digital source types.
-Source = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
+Source = Literal[
+    "trainedAlgorithmicMedia",
+    "compositeWithTrainedAlgorithmicMedia",
+    "compositeSynthetic",  # made of pieces of given pictures by a program that learned from no others
+    "algorithmicallyEnhanced",  # a given picture, corrected
+]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 LONGEST = 32_768  # characters of a recipe as JSON; XMP in a JPEG must fit into 64 KB
@@ -78,8 +84,25 @@ class Recipe(Options):
     original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
 
 
-def parameters(recipe: Recipe) -> str:
+class Work(Options):
+    """How a picture was made from given pictures, without a model: the same files, options and seed make it again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    gesso: Word = Field(description="Version of Gesso that made it.")
+    task: Word = Field(description="Task that made it.")
+    inputs: dict[str, Word] = Field(default={}, description="SHA-256 of every file it was made from, by its name.")
+    options: dict[str, JsonValue] = Field(default={}, description="Every choice, those left alone included.")
+    seed: int = Field(ge=0, lt=2**63, description="Seed of this very picture.")
+    width: int = Field(ge=1, description="Width in pixels.")
+    height: int = Field(ge=1, description="Height in pixels.")
+
+
+def parameters(recipe: Recipe | Work) -> str:
     """The recipe in AUTOMATIC1111's form: a line for the prompt (here the label), a line of `Key: value, …`."""
+    if isinstance(recipe, Work):
+        made = {"Steps": 1, "Seed": recipe.seed, "Size": f"{recipe.width}x{recipe.height}", "Task": recipe.task}
+        return ", ".join(f"{key}: {value}" for key, value in (made | {"Generator": f"Gesso {recipe.gesso}"}).items())
     steps = recipe.knobs.get("steps", 1)
     values: dict[str, object] = {
         "Steps": steps if isinstance(steps, int) else 1,
@@ -95,7 +118,7 @@ def parameters(recipe: Recipe) -> str:
     return f"{prompt}\n{line}".lstrip("\n")
 
 
-def xmp(recipe: Recipe | None, source: Source | None, version: str) -> bytes:
+def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> bytes:
     """An XMP packet with the mark (`Iptc4xmpExt:DigitalSourceType`) and, where given, the recipe."""
     inside = ""
     if source is not None:
@@ -113,10 +136,10 @@ def xmp(recipe: Recipe | None, source: Source | None, version: str) -> bytes:
     ).encode()
 
 
-def as_json(recipe: Recipe) -> str:
+def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    if recipe.original is None:  # as before there was such a thing
+    if isinstance(recipe, Recipe) and recipe.original is None:  # as before there was such a thing
         del values["original"]
     text = json.dumps(values, allow_nan=False)
     if len(text) > LONGEST:
@@ -124,8 +147,8 @@ def as_json(recipe: Recipe) -> str:
     return text
 
 
-def read_recipe(path: str | Path) -> Recipe | None:
-    """The recipe in a PNG, JPEG, WebP or AVIF file; None when it carries none.
+def read_recipe(path: str | Path) -> Recipe | Work | None:
+    """The recipe in a PNG, JPEG, WebP or AVIF file, a Work where no model drew it; None when it carries none.
 
     Raises GessoError when the file is no such picture, or its recipe is damaged.
     """
@@ -140,7 +163,9 @@ def read_recipe(path: str | Path) -> Recipe | None:
     if not isinstance(text, str) or len(text) > LONGEST:
         raise GessoError(f"{problem}: it is too long to be one.", DAMAGED)
     try:
-        return Recipe.model_validate(json.loads(text))
+        values = json.loads(text)
+        kind = Work if isinstance(values, dict) and "run" not in values and "task" in values else Recipe
+        return kind.model_validate(values)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "all of it"
         raise GessoError(f"{problem}: {where[:60]} does not fit.", DAMAGED) from None

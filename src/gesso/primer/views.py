@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gesso.primer.painter.compiled import compiled
+from gesso.compiled import compiled
 from gesso.primer.painter.dice import bell, between, likely, seed
 
 __all__ = ["View", "look"]

@@ -161,7 +161,7 @@ def _comparer(model: "Model", home: Path) -> Any:
 def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     """The recipe of a picture, and the very model that drew it; raises GessoError when that is no longer there."""
     from gesso.files import sha256_of
-    from gesso.marks.recipe import read_recipe
+    from gesso.marks.recipe import Work, read_recipe
     from gesso.store import list_runs
 
     assert options.like is not None
@@ -169,6 +169,8 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     if chosen:
         raise GessoError(f"--like takes everything from the picture, {chosen[0]} too.", f"Leave out {chosen[0]}.")
     recipe = read_recipe(options.like)
+    if isinstance(recipe, Work):
+        raise GessoError(f"{options.like} was drawn by no model, but made by `gesso {recipe.task}`.")
     if recipe is None:
         raise GessoError(f"{options.like} carries no recipe.", "Give the run and the seed yourself, if you know them.")
     runs = [run for run in list_runs(home) if run.model.is_file()]

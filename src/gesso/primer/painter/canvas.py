@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gesso.primer.painter.compiled import Record, Records, compiled, inlined
+from gesso.compiled import Record, Records, compiled, inlined
 from gesso.primer.painter.dice import bell, between, likely, one_of
 from gesso.primer.painter.materials import colour_at, fractal
 from gesso.primer.painter.shapes import distance, local

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gesso.primer.painter.compiled import compiled, inlined
+from gesso.compiled import compiled, inlined
 
 __all__ = ["bell", "between", "likely", "one_of", "seed", "unit"]
 

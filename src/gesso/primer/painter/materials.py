@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gesso.primer.painter.compiled import Record, compiled, inlined
+from gesso.compiled import Record, compiled, inlined
 from gesso.primer.painter.shapes import chance
 
 __all__ = ["MATERIAL", "PATTERNS", "colour_at", "field", "fractal", "oklab"]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gesso.compiled import Records, compiled
 from gesso.primer.painter.canvas import (
     SCENE,
     SHAPE,
@@ -25,7 +26,6 @@ from gesso.primer.painter.canvas import (
     lay_landscape,
     lay_thing,
 )
-from gesso.primer.painter.compiled import Records, compiled
 from gesso.primer.painter.dice import bell, between, likely, one_of, seed, unit
 from gesso.primer.painter.materials import CLOUDS, GRADIENT, GRAIN, MATERIAL, PATTERNS, STRIPES, VEINS
 from gesso.primer.painter.shapes import GLYPH, KINDS, PART

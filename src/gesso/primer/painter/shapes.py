@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gesso.primer.painter.compiled import Record, compiled, inlined
+from gesso.compiled import Record, compiled, inlined
 
 __all__ = ["KINDS", "PART", "distance", "local"]
 

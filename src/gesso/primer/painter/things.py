@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gesso.primer.painter.compiled import Record, Records, compiled
+from gesso.compiled import Record, Records, compiled
 from gesso.primer.painter.dice import bell, between, likely, one_of, unit
 from gesso.primer.painter.materials import oklab
 from gesso.primer.painter.shapes import BLOB, BOX, CRESCENT, ELLIPSE, GLYPH, LEAF, RING, STAR, STROKE, WEDGE

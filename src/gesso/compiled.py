@@ -1,16 +1,9 @@
-"""How the painter's functions are compiled: once, kept on disk, free of the interpreter's lock."""
+"""How loops over pixels are compiled: once, kept on disk, free of the interpreter's lock."""
 
 from collections.abc import Callable
 from typing import Any
 
-from gesso.errors import GessoError
-
-try:
-    from numba import njit
-except ImportError as error:
-    raise GessoError(
-        "Painting pictures needs numba, which is not installed.", "Run: pip install 'gesso[painter]'"
-    ) from error
+from numba import njit
 
 __all__ = ["Record", "Records", "compiled", "inlined"]
 
