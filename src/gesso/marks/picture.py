@@ -30,7 +30,8 @@ __all__ = [
 
 Suffix = Literal["png", "jpg", "webp", "avif"]
 SUFFIXES: tuple[str, ...] = (*get_args(Suffix), "jpeg")
-SOFTWARE = 0x0131
+SOFTWARE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0131, 0x011A, 0x011B, 0x0128
+INCHES = 2
 
 # A sheet's looks, in pixels.
 PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
@@ -80,12 +81,14 @@ def encode(
     source: Source | None = "trainedAlgorithmicMedia",
     quality: int | None = None,
     premultiplied: bool = True,
+    dpi: float | None = None,
 ) -> bytes:
     """A picture as the bytes of a file; the same picture and recipe give the same bytes.
 
     image: `h w c`; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha. suffix: png, jpg, webp or avif. source:
     the mark, None for a picture that no machine made. quality: 1 to 100; without it WebP is lossless, JPEG 95 and
     AVIF 90. JPEG knows no alpha: the ground becomes white. premultiplied: whether colours are multiplied by alpha.
+    dpi: dots an inch, for printers.
     Raises GessoError for any other suffix.
     """
     suffix = suffix.lower().lstrip(".")
@@ -100,12 +103,14 @@ def encode(
         if recipe is not None:
             texts.add_itxt("parameters", parameters(recipe))
             texts.add_text("gesso", as_json(recipe))
-        options = {"pnginfo": texts}
+        options["pnginfo"] = texts
     else:
         exif = Image.Exif()
         exif[SOFTWARE] = f"Gesso {__version__}"
         if recipe is not None:
             exif.get_ifd(EXIF_IFD)[USER_COMMENT] = user_comment(parameters(recipe))
+        if dpi is not None and suffix in ("webp", "avif"):  # which tell it by EXIF alone
+            exif[X_RESOLUTION], exif[Y_RESOLUTION], exif[RESOLUTION_UNIT] = dpi, dpi, INCHES
         options = {"xmp": packet, "exif": exif}
     if suffix in ("jpg", "jpeg"):
         if image.shape[2] == 4:
@@ -115,6 +120,8 @@ def encode(
         options |= {"lossless": quality is None, "quality": quality or 80, "exact": True}
     elif suffix == "avif":
         options |= {"quality": quality or 90, "subsampling": "4:4:4"}
+    if dpi is not None and suffix not in ("webp", "avif"):
+        options["dpi"] = (dpi, dpi)
     as_pil(image, premultiplied).save(out, {"jpg": "JPEG"}.get(suffix, suffix.upper()), **options)
     return out.getvalue()
 
@@ -127,9 +134,11 @@ def write_picture(
     source: Source | None = "trainedAlgorithmicMedia",
     quality: int | None = None,
     premultiplied: bool = True,
+    dpi: float | None = None,
 ) -> Path:
     """Write a picture whole or not at all, in the format that its suffix names; returns the path. See `encode`."""
-    data = encode(image, Path(path).suffix, recipe, source=source, quality=quality, premultiplied=premultiplied)
+    suffix = Path(path).suffix
+    data = encode(image, suffix, recipe, source=source, quality=quality, premultiplied=premultiplied, dpi=dpi)
     write_bytes(path, data)
     return Path(path)
 

@@ -54,6 +54,14 @@ TASKS: dict[str, Entry] = {
         "Look",
         "Show what the critic, or a classifier of the labels, looks at in pictures.",
     ),
+    "compose": Entry(
+        "gesso.tasks.compose:Compose",
+        "Work",
+        "Compose pictures, colour and text into one scene, in many formats at once.",
+    ),
+    "cutout": Entry(
+        "gesso.tasks.cutout:Cutout", "Work", "Take an object off its plain background, with a soft edge and no halo."
+    ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
 
