@@ -18,7 +18,7 @@ from gesso.scene.units import colour
 
 __all__ = ["Made", "bytes_free", "made"]
 
-COPIES = 6  # of a layer's or canvas's floats that are in memory at once, at most
+COPIES, SEAMLESS = 10, 18  # of a canvas's floats that are in memory at once, at most, as measured at 12 megapixels
 BYTES = 16  # of a pixel: four floats
 
 
@@ -52,9 +52,9 @@ def bytes_free() -> int | None:
         return None
 
 
-def afford(width: float, height: float, what: str) -> int:
+def afford(width: float, height: float, what: str, copies: int = COPIES) -> int:
     """The bytes that so many pixels need; raises GessoError, before they are taken, when fewer are free."""
-    needed = int(width * height) * BYTES * COPIES
+    needed = int(width * height) * BYTES * copies
     free = bytes_free()
     most = 64 << 30 if free is None else free
     if needed > most:

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from gesso.errors import GessoError
 from gesso.scene.blending import lay
-from gesso.scene.content import afford, made, natural, said, sheet_pictures
+from gesso.scene.content import COPIES, SEAMLESS, afford, made, natural, said, sheet_pictures
 from gesso.scene.harmonise import harmonised, stroked
 from gesso.scene.layers import Format, GeneratedLayer, Layer, PictureLayer, Scene, SheetLayer
 from gesso.scene.loading import Loader
@@ -78,8 +78,10 @@ def plans(scene: Scene, loader: Loader) -> list[Plan]:
             title = f"{variant}-{name}" if variant else name
             sheet = paper(form.size)
             canvas = canvas_of(sheet, own, form.dpi, form.bleed)
-            memory = afford(canvas.width, canvas.height, f"The format '{name}'")
-            out.append(Plan(title, form, canvas, changed(scene, change, form.layers), memory))
+            layers = changed(scene, change, form.layers)
+            copies = SEAMLESS if any(layer.blend == "seamless" for layer in layers) else COPIES
+            memory = afford(canvas.width, canvas.height, f"The format '{name}'", copies)
+            out.append(Plan(title, form, canvas, layers, memory))
     return out
 
 
