@@ -130,9 +130,7 @@ class Field:
             bare[..., -1] = 0
             each_band(len(weight), lambda start, end: nearest(bare, target, one, start, end, back, least))
             weight = 1 / (np.float32(alpha) + least)
-        each_band(
-            len(self.distance), lambda s, e: nearest(target, source, weight, s, e, self.places, self.distance)
-        )
+        each_band(len(self.distance), lambda s, e: nearest(target, source, weight, s, e, self.places, self.distance))
         self.distance /= weight[self.places[..., 0], self.places[..., 1]]
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gesso.patch.field import FORBIDDEN, Axes, Field, Places, inside, scaled_field
 from gesso.patch.kernels import usage
-from gesso.patch.pyramid import resized, resized_mask, soften
+from gesso.patch.pyramid import resized, resized_mask
 from gesso.patch.votes import Votes
 
 __all__ = ["How", "Level", "Source", "Target"]
@@ -38,6 +38,7 @@ class How:
     exact: int = 4200  # patches up to which all are looked at
     sharp: float = 1.0  # how narrow the weights of votes are, against the third quarter of distances
     calm: float = 0.0  # the least width of weights, as a share of how different the source's patches are
+    trust: float = 1.0  # above 1, what is deeper in the unknown by a pixel counts less by so much
     guided: float = 1.0  # the last scale at which guides and pull are heard
 
     def steps_at(self, number: int, levels: int) -> int:
@@ -96,26 +97,38 @@ class Level:
         self.high, self.wide = max(round(target.height * scale), least), max(round(target.width * scale), least)
         self._bring_source(source, high, wide, scale)
         self._bring_target(target, scale)
-        if before is not None:
-            self.picture = resized(before.picture, self.high, self.wide)
-        elif target.places is not None:
+        if before is None and target.places is not None:
             self.picture = self.values[target.places[..., 0], target.places[..., 1]]
-        else:
-            self.picture = self.values if self.begin is None else self.begin
-            self.picture = resized(self.picture, self.high, self.wide)
+        elif before is None:
+            self.picture = resized(self.values if self.begin is None else self.begin, self.high, self.wide)
         if before is None and how.noise:
             self.picture = self.picture + rng.normal(0, how.noise, self.picture.shape).astype(np.float32)
-        self._keep()
         shape = tuple(n + (how.patch - 1) * (w - 1) for n, w in zip((self.high, self.wide), how.wrap, strict=True))
-        self.places = self._field(shape, before, target.places, rng)
+        active = np.ones(shape, bool)
+        self.known: np.ndarray | None = None
+        if self.fixed is not None:
+            active = ~inside(self.fixed, how.patch) if not any(how.wrap) else active
+            deep = cv2.distanceTransform((~self.fixed).astype(np.uint8), cv2.DIST_L2, 5)
+            certain = cv2.blur(np.power(np.float32(how.trust), -deep), (how.patch, how.patch))
+            half = how.patch // 2
+            certain = np.pad(certain, [(0, how.patch) if w else (0, 0) for w in how.wrap], mode="wrap")
+            self.known = certain[half : half + shape[0], half : half + shape[1]]
+        self.places = self._field(active, before, target.places, rng)
         self.back = self._field_back(shape, before, rng) if how.complete else None
         self.bias = np.zeros(len(source.shares), np.float32) if before is None else before.bias
         self.light = self.places.distance.size + self.allowed.size > MOST
         keys = _beside(self.values, self.guide_of_source)
         self.axes = None if self.light else Axes.of(keys, how.patch, rng)
         self.described = self.wanted = np.empty(0)
-        self.soft: bool | None = None  # whether the description is that of softened pixels
         self.least = 0.0
+        if self.axes is not None:
+            self.described = self.axes.describe(keys)
+            self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
+            self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
+        if before is None:
+            self._keep()
+        else:  # what was found on the coarser level, seen with finer eyes
+            self.vote()
 
     def _bring_source(self, source: Source, high: int, wide: int, scale: float) -> None:
         how = self.how
@@ -147,20 +160,25 @@ class Level:
         self.pull = resized(target.pull, *size)[..., None] if heard and target.pull is not None else None
 
     def _field(
-        self, shape: tuple[int, ...], before: "Level | None", laid: Places | None, rng: np.random.Generator
+        self, active: np.ndarray, before: "Level | None", laid: Places | None, rng: np.random.Generator
     ) -> Field:
         """From the target to the source."""
-        every, far, half = np.ones(shape, bool), np.zeros(shape, np.float32), self.how.patch // 2
+        shape, half = active.shape, self.how.patch // 2
+        far = np.zeros(shape, np.float32)
         if before is not None:
             old = before.places.places
-            return Field(scaled_field(old, shape, self.allowed, before.allowed.shape, rng), far, every)
+            return Field(
+                scaled_field(old, shape, self.allowed, before.allowed.shape, rng),
+                _stretched(before.places, shape),
+                active,
+            )
         if laid is None:
-            return Field.random(every, self.allowed, rng)
+            return Field.random(active, self.allowed, rng)
         if laid.shape[:2] != (self.high, self.wide):
             raise ValueError(f"places for {laid.shape[:2]} pixels, where the first level has {self.high, self.wide}")
         middle = np.pad(laid, ((0, self.how.patch), (0, self.how.patch), (0, 0)), mode="wrap")
         middle = middle[half : half + shape[0], half : half + shape[1]] - half
-        return Field(np.clip(middle, 0, np.array(self.allowed.shape) - 1).astype(np.int32), far, every)
+        return Field(np.clip(middle, 0, np.array(self.allowed.shape) - 1).astype(np.int32), far, active)
 
     def _field_back(self, shape: tuple[int, ...], before: "Level | None", rng: np.random.Generator) -> Field:
         """From the source to the target."""
@@ -168,20 +186,15 @@ class Level:
         if before is None or before.back is None:
             return Field.random(self.allowed, every, rng)
         places = scaled_field(before.back.places, here, every, before.places.places.shape[:2], rng)
-        return Field(places, np.zeros(here, np.float32), self.allowed)
+        return Field(places, _stretched(before.back, here), self.allowed)
 
-    def match(self, rng: np.random.Generator, soft: bool = False) -> None:
-        """Find for every patch of the target what is most alike in the source. soft: where the target is blurry."""
+    def match(self, rng: np.random.Generator) -> None:
+        """Find for every patch of the target what is most alike in the source."""
         how = self.how
         target = _wrapped(_beside(self.picture, self.guide), how.wrap, how.patch)
         if self.axes is None:
-            self.places.refine(target, self._keys(soft), self.allowed, how.patch)
+            self.places.refine(target, _beside(self.values, self.guide_of_source), self.allowed, how.patch)
             return
-        if self.soft is not soft:
-            self.described = self.axes.describe(self._keys(soft), self.described if self.described.size else None)
-            self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
-            self.soft = soft
-            self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
         self.wanted = self.axes.describe(target, self.wanted if self.wanted.size else None)
         priced = how.even > 0 or len(self.shares) > 1
         few = not priced and max(self.places.distance.size, self.allowed.size) <= how.exact
@@ -197,10 +210,6 @@ class Level:
             self.back.settle(self.described, self.wanted, None)
         elif self.back is not None:
             self.back.improve(self.described, self.wanted, how.sweeps, rng, how.keen)
-
-    def _keys(self, soft: bool) -> Picture:
-        values = soften(self.values, self.how.ratio, self.how.patch + 1) if soft else self.values
-        return _beside(values, self.guide_of_source)
 
     def _price(self) -> None:
         """What using each place costs: more where it is used often, and in groups that are used more than wished."""
@@ -224,6 +233,8 @@ class Level:
         """Make the target anew of what was found. last: whether nothing pulls any more."""
         how = self.how
         weight = _trust(self.places, how.sharp, self.least)
+        if self.known is not None:
+            weight *= self.known
         total, weights = self.votes.cast(self.places.places, weight)
         if self.back is not None and not self.light:
             much = _trust(self.back, how.sharp, self.least) * self.important
@@ -241,6 +252,11 @@ class Level:
     def _keep(self) -> None:
         if self.fixed is not None and self.begin is not None:
             self.picture = np.where(self.fixed[..., None], self.begin, self.picture)
+
+
+def _stretched(field: Field, shape: tuple[int, ...]) -> np.ndarray:
+    """Distances of a coarser field, for every patch of a finer one."""
+    return cv2.resize(field.distance, shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def _trust(field: Field, sharp: float, least: float) -> np.ndarray:

@@ -57,9 +57,7 @@ def _misfit(
     return np.maximum(out, 0)
 
 
-def _cut(
-    wrong: Float[np.ndarray, "p p"], overlap: int, known: Bool[np.ndarray, "p p"]
-) -> Bool[np.ndarray, "p p"]:
+def _cut(wrong: Float[np.ndarray, "p p"], overlap: int, known: Bool[np.ndarray, "p p"]) -> Bool[np.ndarray, "p p"]:
     """What a block keeps of itself where others lie: on every side that is known, what is within the least visible
     cut. wrong: how different the block is from what lies there.
     """

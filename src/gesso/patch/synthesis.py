@@ -37,6 +37,6 @@ def synthesise(source: Source, target: Target, how: How, seed: int = 0) -> Itera
     for number, (scale, count) in enumerate(zip(sizes, counts, strict=True)):
         level = Level(source, target, how, scale, level, rng)
         for step in range(count):
-            level.match(rng, soft=number > 0 and step == 0)
+            level.match(rng)
             level.vote(last=number == len(sizes) - 1 and step == count - 1)
         yield Step(level.picture.clip(0, 1), float(work[number] / work[-1]))

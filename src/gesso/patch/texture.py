@@ -16,9 +16,9 @@ from gesso.patch.synthesis import Step, synthesise
 __all__ = ["height_map", "normal_map", "synthesise_texture", "wang_tiles"]
 
 Picture = Float[np.ndarray, "h w c"]
-HOW = How(ratio=0.7, first=4, steps=(4, 2), complete=0.3, keen=0.9, sharp=0.5, calm=0.03, exact=0)
-BASE = 64  # pixels of the sample's shorter side at the first level
-BLOCK = 28  # side of a block of the first layout there
+HOW = How(ratio=0.7, first=10, steps=(6, 3), complete=0.3, keen=0.9, sharp=0.5, calm=0.03, exact=0)
+BASE = 56  # pixels of the sample's shorter side at the first level
+BLOCK = 22  # side of a block of the first layout there
 LEAST = 16  # pixels a side of a sample
 
 
