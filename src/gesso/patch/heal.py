@@ -26,7 +26,6 @@ def inpaint(picture: Picture, hole: Mask, *, seed: int = 0) -> Iterator[Step]:
             "The mask is all white: nothing is left to fill it from." if hole.all() else "The mask is all black.",
             "White is what is to be filled, black what stays.",
         )
-    height, width = hole.shape
     deep = float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max())
     start = min(1.0, HOW.patch * DEEP / deep)
     margin = HOW.patch * 2 + int(2 / start)
@@ -50,12 +49,13 @@ def inpaint(picture: Picture, hole: Mask, *, seed: int = 0) -> Iterator[Step]:
 def fill_smoothly(picture: Picture, hole: Mask) -> Picture:
     """A hole filled by what surrounds it, averaged over ever wider surroundings (push and pull)."""
     known = (~hole).astype(np.float32)
-    stack = [(picture * known[..., None], known)]
+    stack: list[tuple[np.ndarray, np.ndarray]] = [(picture * known[..., None], known)]
     while min(stack[-1][1].shape) > 2 and (stack[-1][1] <= 0).any():
         total, weight = stack[-1]
         size = -(-weight.shape[1] // 2), -(-weight.shape[0] // 2)
         smaller = cv2.resize(total, size, interpolation=cv2.INTER_AREA)
-        stack.append((smaller.reshape(*smaller.shape[:2], -1), cv2.resize(weight, size, interpolation=cv2.INTER_AREA)))
+        share = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA))
+        stack.append((smaller.reshape(*smaller.shape[:2], -1), share))
     total, weight = stack[-1]
     out = total / np.maximum(weight, 1e-6)[..., None]
     for total, weight in stack[-2::-1]:

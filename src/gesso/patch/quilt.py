@@ -9,16 +9,19 @@ from jaxtyping import Bool, Float, Int32
 
 __all__ = ["quilted"]
 
+
 AMONG = 1.1  # a block is drawn among those whose misfit is at most so many times the least
 
 
 def quilted(
     sample: Float[np.ndarray, "h w c"], high: int, wide: int, wrap: tuple[bool, bool], block: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, still: tuple[float, float] = (0.0, 0.0), bold: float = 0.0,
 ) -> Int32[np.ndarray, "a b 2"]:  # fmt: skip
     """For every pixel of a texture the row and column of the sample that it is taken from.
 
     block: side of a block in pixels; a third of it overlaps its neighbours, also across the borders where it wraps.
+    still: what it costs to move a block down and across, by its own side. bold: how much luck counts beside fitting,
+    against the middle misfit: without any, a block goes on with its neighbour where it can.
     """
     block = min(block, *sample.shape[:2])
     overlap = max(block // 3, 1)
@@ -30,12 +33,16 @@ def quilted(
             ys, xs = (np.arange(y, y + block) % high)[:, None], (np.arange(x, x + block) % wide)[None]
             there, known = places[ys, xs], filled[ys, xs]
             misfit = _misfit(sample, sample[there[..., 0], there[..., 1]], known.astype(np.float32))
+            down, across = (np.arange(n) - at for n, at in zip(misfit.shape, (y, x), strict=True))
+            misfit += still[0] * np.square(down / block)[:, None] + still[1] * np.square(across / block)[None]
+            if bold:
+                misfit += bold * np.median(misfit) * rng.random(misfit.shape, np.float32)
             misfit = (misfit + 1e-5) * (1 + 0.2 * used)
             choices = np.flatnonzero(misfit <= misfit.min() * AMONG + 1e-9)
             top, left = np.unravel_index(choices[rng.integers(len(choices))], misfit.shape)
             near = block // 4
             used[max(top - near, 0) : top + near, max(left - near, 0) : left + near] += 1
-            piece = np.stack(np.mgrid[top : top + block, left : left + block], axis=-1)
+            piece = np.moveaxis(np.mgrid[top : top + block, left : left + block], 0, -1)
             wrong = np.square(sample[piece[..., 0], piece[..., 1]] - sample[there[..., 0], there[..., 1]]).sum(2)
             own = _cut(np.where(known, wrong, 0), overlap, known)
             places[ys, xs] = np.where((own | ~known)[..., None], piece, there)
