@@ -11,7 +11,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 420  # lines of a file
 
 ONE = {"errors", "options", "contract"}
-TWO = {"files", "compiled", "nn", "losses", "augment", "primer", "marks"}
+TWO = {"files", "compiled", "memory", "nn", "losses", "augment", "primer", "marks"}
 LIBRARY = {"patch", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
 MAY_IMPORT = {
     "errors": set(),
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "contract": ONE,
     "files": ONE,
     "compiled": ONE,
+    "memory": ONE,
     "nn": ONE,
     "losses": ONE,
     "augment": ONE,

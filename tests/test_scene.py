@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import gesso
+from gesso import memory
 from gesso.errors import GessoError
 from gesso.marks.recipe import read_recipe, read_source
 from gesso.scene import CutOptions, Files, cut_out, plans, read_scene, render, scene_of
-from gesso.scene import content as contents
 from gesso.scene.blending import lay, over
 from gesso.scene.fonts import face, lacking, opened
 from gesso.scene.harmonise import harmonised
@@ -154,7 +154,7 @@ def test_memory_is_said_before_it_is_taken(tmp_path, monkeypatch):
     monkeypatch.setattr("gesso.scene.rendering.LARGE", 100)
     notes = list(render(scene_of({"layers": [TEXT], "size": "20x10"}), Files(tmp_path)))
     assert any(isinstance(event, Step) and "of memory" in event.note for event in notes)
-    assert contents.said(3_200_000_000) == "3.2 GB"
+    assert memory.said(3_200_000_000) == "3.2 GB"
 
 
 json_values = st.recursive(

@@ -42,6 +42,14 @@ class Opened:
         return out * alpha + (1 - alpha)
 
     @property
+    def premultiplied(self) -> Picture:
+        """Float32 in [0, 1], h w 3, or h w 4 with colours multiplied by alpha."""
+        out = self.image.astype(np.float32) / 255
+        if out.shape[2] == 4:
+            out[..., :3] *= out[..., 3:]
+        return out
+
+    @property
     def alpha(self) -> Float[np.ndarray, "h w"] | None:
         """Float32 alpha in [0, 1]; None where nothing is transparent."""
         return self.image[..., 3].astype(np.float32) / 255 if self.image.shape[2] == 4 else None

@@ -3,18 +3,19 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, features
-from torch import Tensor
 
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
 from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, Work, as_json, parameters, user_comment, xmp
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "SUFFIXES",
@@ -43,8 +44,10 @@ CJK = ("NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "wqy-zenhei.ttc", 
 Picture = UInt8[np.ndarray, "h w c"]
 
 
-def to_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
+def to_uint8(images: "Float[Tensor, 'n c h w']") -> UInt8[np.ndarray, "n h w c"]:
     """Pictures in [-1, 1] as bytes, each value rounded to the nearest, ties to even; others are clipped."""
+    import torch  # works on single pictures do without it
+
     scaled = images.detach().float().add(1).mul(127.5).clamp(0, 255).round()
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

@@ -8,42 +8,114 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gesso.errors import GessoError
+from gesso.patch.field import Places
+from gesso.patch.greedy import filled_inwards
 from gesso.patch.level import How, Source, Target
+from gesso.patch.pyramid import resized, resized_mask, scales
 from gesso.patch.synthesis import Step, synthesise
 
-__all__ = ["fill_smoothly", "inpaint"]
+__all__ = ["candidates", "check_hole", "fill_smoothly", "inpaint"]
 
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
-HOW = How(patch=9, ratio=0.5, coarse=27, first=20, steps=(12, 4), trust=1.2, sharp=1.0, exact=0)
-DEEP = 0.6  # of a patch: so deep is the hole at most at the first level
+HOW = How(patch=9, ratio=0.7, coarse=27, first=8, steps=(8, 4), trust=1.2, sharp=1.0, exact=0)
+LUCK = 0.5  # of further candidates
+ALIKE = 0.02  # mean difference in the hole below which two candidates are the same
+MORE = 4  # seeds that are tried beyond those asked for
+DEEP = 1.3  # of a patch: so deep is the hole at most at the first level
 
 
-def inpaint(picture: Picture, hole: Mask, *, seed: int = 0) -> Iterator[Step]:
-    """Fill a hole with patches of what is around it."""
-    if hole.all() or not hole.any():
-        raise GessoError(
-            "The mask is all white: nothing is left to fill it from." if hole.all() else "The mask is all black.",
-            "White is what is to be filled, black what stays.",
-        )
+def inpaint(picture: Picture, hole: Mask, *, luck: float = 0.0, seed: int = 0) -> Iterator[Step]:
+    """Fill a hole with patches of what is around it; yields its surroundings as they become, then the whole picture.
+
+    picture: h w c in [0, 1]; hole: h w. luck: how much chance there is in the first filling, so that other seeds find
+    others. Pixels outside the hole are untouched. Wexler, Shechtman, Irani (PAMI 2007), with guides of roughness
+    (Newson et al., SIAM Journal on Imaging Sciences, 2014). Raises GessoError for a hole that is all or nothing.
+    """
+    check_hole(hole)
     deep = float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max())
     start = min(1.0, HOW.patch * DEEP / deep)
     margin = HOW.patch * 2 + int(2 / start)
     ys, xs = np.nonzero(hole)
-    top, left = max(ys.min() - margin, 0), max(xs.min() - margin, 0)
-    window = slice(top, ys.max() + 1 + margin), slice(left, xs.max() + 1 + margin)
+    top, left = max(int(ys.min()) - margin, 0), max(int(xs.min()) - margin, 0)
+    window = slice(top, int(ys.max()) + 1 + margin), slice(left, int(xs.max()) + 1 + margin)
     begin = fill_smoothly(picture, hole)
     guide = _grain(picture, hole, int(2 ** max(1.0, np.log2(1 / start) - 1)) * 2 + 1)
-    source = Source(picture, guide, allowed=~hole)
     part = begin[window]
-    target = Target(*part.shape[:2], begin=part, guide=guide[window], fixed=~hole[window])
-    for step in synthesise(source, target, replace(HOW, start=start), seed):
+    first = scales(min(hole.shape), HOW.coarse, HOW.ratio, start)[0]
+    places = _first(begin, guide, hole, window, first, luck, np.random.default_rng(seed))
+    target = Target(*part.shape[:2], begin=part, guide=guide[window], fixed=~hole[window], places=places)
+    how = replace(HOW, start=first, coarse=1)
+    for step in synthesise(Source(picture, guide, allowed=~hole), target, how, seed):
         if step.done < 1:
             yield step
             continue
         out = picture.copy()
         out[window] = np.where(hole[window][..., None], step.picture, picture[window])
-        yield Step(out, 1.0)
+        yield step._replace(picture=out)
+
+
+def _first(
+    begin: Picture, guide: Picture, hole: Mask, window: tuple[slice, slice], scale: float, luck: float,
+    rng: np.random.Generator,
+) -> Places:  # fmt: skip
+    """Where every pixel of the window comes from, at the first level."""
+    least, (height, width) = HOW.patch + 1, hole.shape
+    high, wide = max(round(height * scale), least), max(round(width * scale), least)
+    small = np.concatenate([resized(begin, high, wide), resized(guide, high, wide)], axis=2)
+    missing = resized_mask(hole, high, wide, whole=False)
+    places = filled_inwards(small, missing, HOW.patch, rng, luck)
+    # patches at the border of the hole go with the nearest pixel in it
+    _, labels = cv2.distanceTransformWithLabels(
+        (~missing).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    labels = np.asarray(labels, np.int64)
+    at = np.zeros((int(labels.max()) + 1, 2), np.int32)
+    ys, xs = np.nonzero(missing)
+    at[labels[ys, xs]] = np.stack([ys, xs], axis=1)
+    near = at[labels]
+    own = np.moveaxis(np.mgrid[:high, :wide], 0, -1).astype(np.int32)
+    places = own + places[near[..., 0], near[..., 1]] - near
+    rows, columns = (
+        _within(part, n, size, scale, least)
+        for part, n, size in zip(window, (height, width), (high, wide), strict=True)
+    )
+    return np.clip(places[rows][:, columns], 0, np.array([high, wide]) - 1).astype(np.int32)
+
+
+def _within(part: slice, length: int, size: int, scale: float, least: int) -> np.ndarray:
+    """Which lines of the small picture the small window has."""
+    begin, end, _ = part.indices(length)
+    count = max(round((end - begin) * scale), least)
+    at = (begin + (np.arange(count) + 0.5) / count * (end - begin)) / length * size
+    return np.clip(at.astype(int), 0, size - 1)
+
+
+def check_hole(hole: Mask) -> None:
+    """Raise GessoError for a mask that leaves nothing to do, or nothing to do it from."""
+    if hole.all() or not hole.any():
+        raise GessoError(
+            "The mask is all white: nothing is left to fill it from." if hole.all() else "The mask is all black.",
+            "White is what is to be filled, black what stays.",
+        )
+
+
+def candidates(picture: Picture, hole: Mask, count: int, seed: int = 0) -> Iterator[Step]:
+    """Several fillings of a hole that really differ; a Step each, done counting up; order them by their energy.
+
+    The first begins smoothly, the others by luck; one that is nearly the same as another is left out while a few more
+    seeds are tried for it.
+    """
+    found: list[Step] = []
+    tries = count + MORE
+    for number in range(tries):
+        *_, step = inpaint(picture, hole, luck=LUCK if number else 0.0, seed=seed + number)
+        new = all(np.abs(step.picture - other.picture)[hole].mean() > ALIKE for other in found)
+        if new or tries - number <= count - len(found):
+            found.append(step._replace(done=(len(found) + 1) / count))
+            yield found[-1]
+        if len(found) == count:
+            return
 
 
 def fill_smoothly(picture: Picture, hole: Mask) -> Picture:
@@ -72,4 +144,4 @@ def _grain(picture: Picture, hole: Mask, side: int) -> Float[np.ndarray, "h w 2"
     rough = [np.abs(np.diff(light, axis=axis, prepend=light.take([0], axis=axis))) for axis in (1, 0)]
     share = np.maximum(cv2.blur(known, (side, side)), 1e-3)
     mean = np.dstack([cv2.blur(r * known, (side, side)) / share for r in rough])
-    return 4 * fill_smoothly(mean, known < 0.5)
+    return 0.5 * fill_smoothly(mean, known < 0.5)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gesso.patch.field import FORBIDDEN, Axes, Field, Places, inside, scaled_field
 from gesso.patch.kernels import usage
-from gesso.patch.pyramid import resized, resized_mask
+from gesso.patch.pyramid import resized, resized_mask, soften
 from gesso.patch.votes import Votes
 
 __all__ = ["How", "Level", "Source", "Target"]
@@ -97,9 +97,11 @@ class Level:
         self.high, self.wide = max(round(target.height * scale), least), max(round(target.width * scale), least)
         self._bring_source(source, high, wide, scale)
         self._bring_target(target, scale)
-        if before is None and target.places is not None:
+        if before is not None:
+            self.picture = resized(before.picture, self.high, self.wide)
+        elif target.places is not None:
             self.picture = self.values[target.places[..., 0], target.places[..., 1]]
-        elif before is None:
+        else:
             self.picture = resized(self.values if self.begin is None else self.begin, self.high, self.wide)
         if before is None and how.noise:
             self.picture = self.picture + rng.normal(0, how.noise, self.picture.shape).astype(np.float32)
@@ -120,15 +122,9 @@ class Level:
         keys = _beside(self.values, self.guide_of_source)
         self.axes = None if self.light else Axes.of(keys, how.patch, rng)
         self.described = self.wanted = np.empty(0)
+        self.soft: bool | None = None  # whether what is described are softened pixels
         self.least = 0.0
-        if self.axes is not None:
-            self.described = self.axes.describe(keys)
-            self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
-            self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
-        if before is None:
-            self._keep()
-        else:  # what was found on the coarser level, seen with finer eyes
-            self.vote()
+        self._keep()
 
     def _bring_source(self, source: Source, high: int, wide: int, scale: float) -> None:
         how = self.how
@@ -167,18 +163,16 @@ class Level:
         far = np.zeros(shape, np.float32)
         if before is not None:
             old = before.places.places
-            return Field(
-                scaled_field(old, shape, self.allowed, before.allowed.shape, rng),
-                _stretched(before.places, shape),
-                active,
-            )
+            return Field(scaled_field(old, shape, self.allowed, before.allowed.shape, rng), far, active)
         if laid is None:
             return Field.random(active, self.allowed, rng)
         if laid.shape[:2] != (self.high, self.wide):
             raise ValueError(f"places for {laid.shape[:2]} pixels, where the first level has {self.high, self.wide}")
         middle = np.pad(laid, ((0, self.how.patch), (0, self.how.patch), (0, 0)), mode="wrap")
         middle = middle[half : half + shape[0], half : half + shape[1]] - half
-        return Field(np.clip(middle, 0, np.array(self.allowed.shape) - 1).astype(np.int32), far, active)
+        middle = np.clip(middle, 0, np.array(self.allowed.shape) - 1).astype(np.int32)
+        lost = ~self.allowed[middle[..., 0], middle[..., 1]]
+        return Field(np.where(lost[..., None], Field.random(active, self.allowed, rng).places, middle), far, active)
 
     def _field_back(self, shape: tuple[int, ...], before: "Level | None", rng: np.random.Generator) -> Field:
         """From the source to the target."""
@@ -186,15 +180,20 @@ class Level:
         if before is None or before.back is None:
             return Field.random(self.allowed, every, rng)
         places = scaled_field(before.back.places, here, every, before.places.places.shape[:2], rng)
-        return Field(places, _stretched(before.back, here), self.allowed)
+        return Field(places, np.zeros(here, np.float32), self.allowed)
 
-    def match(self, rng: np.random.Generator) -> None:
-        """Find for every patch of the target what is most alike in the source."""
+    def match(self, rng: np.random.Generator, soft: bool = False) -> None:
+        """Find for every patch of the target what is most alike in the source. soft: where the target is blurry."""
         how = self.how
         target = _wrapped(_beside(self.picture, self.guide), how.wrap, how.patch)
         if self.axes is None:
-            self.places.refine(target, _beside(self.values, self.guide_of_source), self.allowed, how.patch)
+            self.places.refine(target, self._keys(soft), self.allowed, how.patch)
             return
+        if self.soft is not soft:
+            self.described = self.axes.describe(self._keys(soft), self.described if self.described.size else None)
+            self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
+            self.soft = soft
+            self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
         self.wanted = self.axes.describe(target, self.wanted if self.wanted.size else None)
         priced = how.even > 0 or len(self.shares) > 1
         few = not priced and max(self.places.distance.size, self.allowed.size) <= how.exact
@@ -210,6 +209,10 @@ class Level:
             self.back.settle(self.described, self.wanted, None)
         elif self.back is not None:
             self.back.improve(self.described, self.wanted, how.sweeps, rng, how.keen)
+
+    def _keys(self, soft: bool) -> Picture:
+        values = soften(self.values, self.how.ratio, self.how.patch + 1) if soft else self.values
+        return _beside(values, self.guide_of_source)
 
     def _price(self) -> None:
         """What using each place costs: more where it is used often, and in groups that are used more than wished."""
@@ -228,6 +231,11 @@ class Level:
             self.bias -= self.bias.min()
             price += self.bias[self.group]
         self.described[..., -1] = np.where(self.allowed, np.sqrt(price), np.float32(FORBIDDEN))
+
+    @property
+    def energy(self) -> float:
+        """How unlike the source the target's patches are, a pixel."""
+        return float(self.places.distance[self.places.active].mean()) / self.how.patch**2
 
     def vote(self, last: bool = False) -> None:
         """Make the target anew of what was found. last: whether nothing pulls any more."""
@@ -252,11 +260,6 @@ class Level:
     def _keep(self) -> None:
         if self.fixed is not None and self.begin is not None:
             self.picture = np.where(self.fixed[..., None], self.begin, self.picture)
-
-
-def _stretched(field: Field, shape: tuple[int, ...]) -> np.ndarray:
-    """Distances of a coarser field, for every patch of a finer one."""
-    return cv2.resize(field.distance, shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def _trust(field: Field, sharp: float, least: float) -> np.ndarray:

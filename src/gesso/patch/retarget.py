@@ -40,8 +40,8 @@ def retarget(
     base = resized(picture, *size).clip(0, 1)
     sacred = np.zeros(base.shape[:2], bool) if protect is None else resized_mask(protect, *size, whole=False)
     matters = _importance(base)
-    rows = _stretch(matters.mean(axis=1), sacred.any(axis=1), height, "high")
-    columns = _stretch(matters.mean(axis=0), sacred.any(axis=0), width, "wide")
+    rows = _stretch(matters.mean(axis=1), np.asarray(sacred.any(axis=1)), height, "high")
+    columns = _stretch(matters.mean(axis=0), np.asarray(sacred.any(axis=0)), width, "wide")
     begin = _warped(base, rows, columns, height, width)
     fixed = np.zeros((height, width), bool)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(sacred.astype(np.uint8))
@@ -105,7 +105,7 @@ def _stretch(matters: np.ndarray, sacred: np.ndarray, length: int, word: str) ->
         )
     weight = matters / max(float(matters.mean()), 1e-6) + 0.1
     weight = np.where(sacred, SACRED, weight**2)
-    low, high = -1e3, 1e3
+    low, high, stretch = -1e3, 1e3, np.ones_like(weight)
     for _ in range(100):
         middle = (low + high) / 2
         stretch = np.maximum(1 + middle / weight, NARROWEST)

@@ -11,17 +11,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gesso.patch.level import How, Level, Source, Target
+from gesso.patch.level import MOST, How, Level, Source, Target
 from gesso.patch.pyramid import scales
 
-__all__ = ["How", "Source", "Step", "Target", "synthesise"]
+__all__ = ["How", "Source", "Step", "Target", "final", "needed", "synthesise"]
+
+PLANES = 5  # copies of source and target that are in memory at once, beside descriptions: as measured at 1024²
 
 
 class Step(NamedTuple):
-    """A picture on its way, in [0, 1], and the share of the work that is done; the last has 1."""
+    """A picture on its way, in [0, 1], and the share of the work that is done; the last has 1.
+
+    energy: how unlike the source its patches are: mean squared difference of a pixel, summed over channels.
+    """
 
     picture: Float[np.ndarray, "h w c"]
     done: float
+    energy: float = 0.0
 
 
 def synthesise(source: Source, target: Target, how: How, seed: int = 0) -> Iterator[Step]:
@@ -37,6 +43,18 @@ def synthesise(source: Source, target: Target, how: How, seed: int = 0) -> Itera
     for number, (scale, count) in enumerate(zip(sizes, counts, strict=True)):
         level = Level(source, target, how, scale, level, rng)
         for step in range(count):
-            level.match(rng)
+            level.match(rng, soft=number > 0 and step == 0)
             level.vote(last=number == len(sizes) - 1 and step == count - 1)
-        yield Step(level.picture.clip(0, 1), float(work[number] / work[-1]))
+        yield Step(level.picture.clip(0, 1), float(work[number] / work[-1]), level.energy)
+
+
+def final(steps: Iterator[Step]) -> Float[np.ndarray, "h w c"]:
+    """The answer alone."""
+    *_, last = steps
+    return last.picture
+
+
+def needed(source: int, target: int, channels: int = 6) -> int:
+    """About how many bytes the engine takes at most. source, target: pixels; channels: with guides."""
+    both = source + target
+    return 128 * min(both, MOST) + both * channels * PLANES * 4

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from gesso import memory
 from gesso.errors import GessoError
 from gesso.scene.cutout import cut_out
 from gesso.scene.layers import ColourLayer, GeneratedLayer, Layer, PictureLayer, SheetLayer, TextLayer
@@ -16,7 +17,7 @@ from gesso.scene.sprites import Frame, grid
 from gesso.scene.text import set_text
 from gesso.scene.units import colour
 
-__all__ = ["Made", "bytes_free", "made"]
+__all__ = ["Made", "afford", "made"]
 
 COPIES, SEAMLESS = 10, 18  # of a canvas's floats that are in memory at once, at most, as measured at 12 megapixels
 BYTES = 16  # of a pixel: four floats
@@ -43,36 +44,11 @@ def made(layer: Layer, canvas: Canvas, loader: Loader, seed: int) -> Made:
     return _sheet(layer, canvas, loader)
 
 
-def bytes_free() -> int | None:
-    """Bytes of memory that may still be taken; None where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - no file of anyone's
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-
-
 def afford(width: float, height: float, what: str, copies: int = COPIES) -> int:
     """The bytes that so many pixels need; raises GessoError, before they are taken, when fewer are free."""
     needed = int(width * height) * BYTES * copies
-    free = bytes_free()
-    most = 64 << 30 if free is None else free
-    if needed > most:
-        raise GessoError(
-            f"{what} is {width:,.0f}×{height:,.0f} pixels, which needs about {said(needed)} of memory; "
-            f"{said(most)} are free.",
-            "Make it smaller, or lower its dpi.",
-        )
+    memory.afford(needed, f"{what} is {width:,.0f}×{height:,.0f} pixels, which", "Make it smaller, or lower its dpi.")
     return needed
-
-
-def said(count: int) -> str:
-    """Bytes in words."""
-    value, unit = count / 1e6, "MB"
-    for larger in ("GB", "TB", "PB"):
-        if value >= 1000:
-            value, unit = value / 1000, larger
-    return f"{value:.0f} MB" if unit == "MB" else f"{value:,.1f} {unit}"
 
 
 def natural(layer: Layer, loader: Loader) -> Bytes | None:
@@ -137,7 +113,7 @@ def _retargeted(
     """A picture brought to another shape by the patch engine, from a size halfway between `contain` and `cover`."""
     if (image[..., 3] < 1).any():
         raise GessoError("Only pictures without transparency can be retargeted.", "Choose fit cover or contain.")
-    from gesso.patch import retarget
+    from gesso.patch import final, retarget
 
     high, wide = image.shape[:2]
     scale = math.sqrt(width / wide * height / high)
@@ -148,8 +124,8 @@ def _retargeted(
         protect = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)) > 0.5
         if layer.flip != "none":
             protect = protect[:, ::-1] if layer.flip == "horizontal" else protect[::-1]
-    *_, found = retarget(unmultiplied(resized(image, *size)), height, width, protect=protect, seed=seed)
-    return np.dstack([np.clip(found, 0, 1), np.ones((height, width), np.float32)]).astype(np.float32)
+    found = final(retarget(unmultiplied(resized(image, *size)), height, width, protect=protect, seed=seed))
+    return np.dstack([found, np.ones((height, width), np.float32)]).astype(np.float32)
 
 
 def _rounded(image: Layered, radius: float, ellipse: bool = False) -> Layered:

@@ -53,7 +53,7 @@ def stroked(image: Layered, scene: Layered, amount: float, seed: int) -> Layered
     """
     if amount == 0:
         return image
-    from gesso.patch import stylise
+    from gesso.patch import final, stylise
 
     content = unmultiplied(image + (1 - image[..., 3:]) * scene)
     style = unmultiplied(scene)
@@ -61,8 +61,8 @@ def stroked(image: Layered, scene: Layered, amount: float, seed: int) -> Layered
     if longest > LONGEST:
         size = [max(round(side * LONGEST / longest), 1) for side in style.shape[1::-1]]
         style = np.asarray(cv2.resize(style, size, interpolation=cv2.INTER_AREA))
-    *_, painted = stylise(content, [style], faithful=1 - amount, seed=seed)
-    return np.dstack([np.clip(painted, 0, 1) * image[..., 3:], image[..., 3]]).astype(np.float32)
+    painted = final(stylise(content, [style], faithful=1 - amount, seed=seed))
+    return np.dstack([painted * image[..., 3:], image[..., 3]]).astype(np.float32)
 
 
 def _lab(colours: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gesso.errors import GessoError
+from gesso.memory import said
 from gesso.scene.blending import lay
-from gesso.scene.content import COPIES, SEAMLESS, afford, made, natural, said, sheet_pictures
+from gesso.scene.content import COPIES, SEAMLESS, afford, made, natural, sheet_pictures
 from gesso.scene.harmonise import harmonised, stroked
 from gesso.scene.layers import Format, GeneratedLayer, Layer, PictureLayer, Scene, SheetLayer
 from gesso.scene.loading import Loader

@@ -7,7 +7,7 @@ that `gesso --help` answers at once: a test keeps each summary equal to the task
 
 import importlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from gesso.contract.task import Event, Result, Task
     from gesso.data import Pack
     from gesso.options import Options
+    from gesso.patch.synthesis import Step
     from gesso.sample import Drawn, Model
     from gesso.store import Run
+
+SHOWN_EVERY = 2.0  # seconds between two previews of a work on a single picture
 
 
 class Entry(NamedTuple):
@@ -204,6 +207,26 @@ def drawing(
         left = (total - len(out)) * (time.monotonic() - begun) / len(out)
         yield Progress(len(out), total, "pictures drawn", left)
     return out
+
+
+def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event, None, np.ndarray]":
+    """Follow a work on a single picture; yields how far it is, now and then what it looks like, and returns it."""
+    import time
+
+    from gesso.contract.task import Preview, Progress
+    from gesso.marks.picture import write_picture
+    from gesso.marks.work import to_bytes
+
+    begun = shown = time.monotonic()
+    picture = None
+    for step in steps:
+        picture, now = step.picture, time.monotonic()
+        yield Progress(step.done, 1.0, "", (now - begun) * (1 - step.done) / max(step.done, 1e-9))
+        if step.done < 1 and now - shown > SHOWN_EVERY and step.picture.shape[2] in (1, 3, 4):
+            yield Preview(write_picture(home / "previews" / f"{name}.png", to_bytes(picture)), "so far")
+            shown = now
+    assert picture is not None
+    return picture
 
 
 def find_device(name: str) -> "torch.device":
