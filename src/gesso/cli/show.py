@@ -171,6 +171,8 @@ class Show:
 
 
 def _count(event: "Progress") -> str:
+    if event.total == 1 and not event.unit:  # a share of one work, which its percents say
+        return ""
     number = "{:,.0f}" if float(event.total).is_integer() else "{:,.1f}"
     return f"{number.format(event.done)} of {number.format(event.total)} {event.unit}".strip()
 

@@ -9,7 +9,8 @@ threads changes no bit.
 
 from gesso.patch.bands import threads
 from gesso.patch.frames import stylise_frames
-from gesso.patch.heal import candidates, inpaint
+from gesso.patch.heal import candidates, inpaint, outpaint, reshuffle
+from gesso.patch.panorama import panorama
 from gesso.patch.retarget import retarget, variation
 from gesso.patch.style import stylise
 from gesso.patch.synthesis import Step, final, needed
@@ -23,6 +24,9 @@ __all__ = [
     "inpaint",
     "needed",
     "normal_map",
+    "outpaint",
+    "panorama",
+    "reshuffle",
     "retarget",
     "stylise",
     "stylise_frames",

@@ -11,7 +11,7 @@ from gesso.patch.kernels import DEPTH, describe, nearest, refine, search
 __all__ = ["FORBIDDEN", "Axes", "Field", "Places", "inside", "scaled_field"]
 
 FORBIDDEN = 1e15  # the last number of the description of a place that must not be used
-SAMPLED = 4000  # patches from which the axes are learned
+SAMPLED = 3000  # patches from which the axes are learned
 Picture = Float[np.ndarray, "h w c"]
 Places = Int32[np.ndarray, "h w 2"]
 
@@ -43,8 +43,7 @@ class Axes:
         patches = windows[ys, xs].reshape(SAMPLED, -1).astype(np.float64)
         middle = patches.mean(0)
         patches -= middle
-        _, vectors = np.linalg.eigh(patches.T @ patches)
-        vectors = vectors[:, ::-1][:, : DEPTH - 1].T
+        vectors = _leading(patches.T @ patches, DEPTH - 1, rng)
         largest = np.abs(vectors).argmax(1)
         vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
         vectors = np.round(vectors * 4096) / 4096
@@ -158,6 +157,19 @@ def scaled_field(
     if wrong.any():
         found[wrong] = _drawn(shape, allowed, rng)[wrong]
     return found
+
+
+def _leading(matrix: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The eigenvectors of the largest eigenvalues, as rows: by orthogonal iteration, quicker than finding all.
+
+    Golub and Van Loan, Matrix Computations, algorithm 8.2.8, with a few more vectors than are wanted.
+    """
+    wide = min(count + 9, len(matrix))
+    basis = np.linalg.qr(rng.normal(size=(len(matrix), wide)))[0]
+    for _ in range(6):
+        basis = np.linalg.qr(matrix @ basis)[0]
+    _, turn = np.linalg.eigh(basis.T @ matrix @ basis)
+    return (basis @ turn[:, ::-1])[:, :count].T
 
 
 def _drawn(shape: tuple[int, ...], allowed: Bool[np.ndarray, "a b"], rng: np.random.Generator) -> Places:

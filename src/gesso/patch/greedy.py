@@ -4,28 +4,29 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int32
 
+from gesso.patch.field import inside
+
 __all__ = ["filled_inwards"]
 
 Picture = Float[np.ndarray, "h w c"]
 
 
 def filled_inwards(
-    picture: Picture, hole: Bool[np.ndarray, "h w"], size: int, rng: np.random.Generator, luck: float = 0.0
-) -> Int32[np.ndarray, "h w 2"]:
+    picture: Picture, hole: Bool[np.ndarray, "h w"], allowed: Bool[np.ndarray, "h w"], size: int,
+    rng: np.random.Generator, luck: float = 0.0,
+) -> Int32[np.ndarray, "h w 2"]:  # fmt: skip
     """For every pixel of a small picture the row and column that it is taken from; outside the hole its own.
 
     Criminisi, Pérez, Toyama (IEEE TIP 2004), algorithm of table 1: of the patches on the border the one is filled next
-    that is best known and that the strongest edge runs into. luck: a patch is drawn among those whose misfit is at most
-    so much above the least, as a share of it.
+    that is best known and that the strongest edge runs into. allowed: h w, what may be taken. luck: a patch is drawn
+    among those whose misfit is at most so much above the least, as a share of it.
     """
     height, width = hole.shape
     half = size // 2
     values, unknown = picture.astype(np.float32).copy(), hole.copy()
     places = np.moveaxis(np.mgrid[:height, :width], 0, -1).astype(np.int32)
     sure = np.where(hole, 0, 1).astype(np.float32)
-    forbidden = cv2.dilate(np.pad(hole, half, constant_values=True).astype(np.uint8), np.ones((size, size)))
-    forbidden = forbidden[half:-half, half:-half] > 0  # centres of patches that are not known as a whole
-    bad = forbidden[half : height - half, half : width - half]
+    bad = ~inside(allowed & ~hole, size)
     while unknown.any():
         y, x = _next(values, unknown, sure, half)
         y, x = min(max(y, half), height - half - 1), min(max(x, half), width - half - 1)

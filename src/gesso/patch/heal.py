@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gesso.errors import GessoError
-from gesso.patch.field import Places
+from gesso.patch.field import Places, inside
 from gesso.patch.greedy import filled_inwards
 from gesso.patch.level import How, Source, Target
 from gesso.patch.pyramid import resized, resized_mask, scales
 from gesso.patch.synthesis import Step, synthesise
 
-__all__ = ["candidates", "check_hole", "fill_smoothly", "inpaint"]
+__all__ = ["candidates", "check_hole", "fill_smoothly", "inpaint", "outpaint", "reshuffle"]
 
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
@@ -25,12 +25,15 @@ MORE = 4  # seeds that are tried beyond those asked for
 DEEP = 1.3  # of a patch: so deep is the hole at most at the first level
 
 
-def inpaint(picture: Picture, hole: Mask, *, luck: float = 0.0, seed: int = 0) -> Iterator[Step]:
+def inpaint(
+    picture: Picture, hole: Mask, *, avoid: Mask | None = None, luck: float = 0.0, seed: int = 0
+) -> Iterator[Step]:
     """Fill a hole with patches of what is around it; yields its surroundings as they become, then the whole picture.
 
     picture: h w c in [0, 1]; hole: h w. luck: how much chance there is in the first filling, so that other seeds find
-    others. Pixels outside the hole are untouched. Wexler, Shechtman, Irani (PAMI 2007), with guides of roughness
-    (Newson et al., SIAM Journal on Imaging Sciences, 2014). Raises GessoError for a hole that is all or nothing.
+    others. avoid: h w, what must not be copied into it. Pixels outside the hole are untouched. Wexler, Shechtman, Irani
+    (PAMI 2007), with guides of roughness (Newson et al., SIAM Journal on Imaging Sciences, 2014). Raises GessoError for
+    a hole that is all or nothing, or leaves too little to fill it from.
     """
     check_hole(hole)
     deep = float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max())
@@ -42,11 +45,12 @@ def inpaint(picture: Picture, hole: Mask, *, luck: float = 0.0, seed: int = 0) -
     begin = fill_smoothly(picture, hole)
     guide = _grain(picture, hole, int(2 ** max(1.0, np.log2(1 / start) - 1)) * 2 + 1)
     part = begin[window]
+    allowed = ~hole if avoid is None else ~(hole | avoid)
     first = scales(min(hole.shape), HOW.coarse, HOW.ratio, start)[0]
-    places = _first(begin, guide, hole, window, first, luck, np.random.default_rng(seed))
+    places = _first(begin, guide, hole, allowed, window, first, luck, np.random.default_rng(seed))
     target = Target(*part.shape[:2], begin=part, guide=guide[window], fixed=~hole[window], places=places)
     how = replace(HOW, start=first, coarse=1)
-    for step in synthesise(Source(picture, guide, allowed=~hole), target, how, seed):
+    for step in synthesise(Source(begin, guide, allowed=allowed), target, how, seed):
         if step.done < 1:
             yield step
             continue
@@ -56,7 +60,7 @@ def inpaint(picture: Picture, hole: Mask, *, luck: float = 0.0, seed: int = 0) -
 
 
 def _first(
-    begin: Picture, guide: Picture, hole: Mask, window: tuple[slice, slice], scale: float, luck: float,
+    begin: Picture, guide: Picture, hole: Mask, allowed: Mask, window: tuple[slice, slice], scale: float, luck: float,
     rng: np.random.Generator,
 ) -> Places:  # fmt: skip
     """Where every pixel of the window comes from, at the first level."""
@@ -64,7 +68,10 @@ def _first(
     high, wide = max(round(height * scale), least), max(round(width * scale), least)
     small = np.concatenate([resized(begin, high, wide), resized(guide, high, wide)], axis=2)
     missing = resized_mask(hole, high, wide, whole=False)
-    places = filled_inwards(small, missing, HOW.patch, rng, luck)
+    usable = resized_mask(allowed, high, wide, whole=True)
+    if min(high, wide) < HOW.patch or not inside(usable, HOW.patch).any():
+        raise GessoError("The mask leaves too little of the picture to fill it from.", "Make the white part smaller.")
+    places = filled_inwards(small, missing, usable, HOW.patch, rng, luck)
     # patches at the border of the hole go with the nearest pixel in it
     _, labels = cv2.distanceTransformWithLabels(
         (~missing).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
@@ -145,3 +152,33 @@ def _grain(picture: Picture, hole: Mask, side: int) -> Float[np.ndarray, "h w 2"
     share = np.maximum(cv2.blur(known, (side, side)), 1e-3)
     mean = np.dstack([cv2.blur(r * known, (side, side)) / share for r in rough])
     return 0.5 * fill_smoothly(mean, known < 0.5)
+
+
+def outpaint(picture: Picture, height: int, width: int, top: int, left: int, *, seed: int = 0) -> Iterator[Step]:
+    """Continue a picture beyond its borders; yields pictures of height × width with the given one at top, left."""
+    high, wide = picture.shape[:2]
+    hole = np.ones((height, width), bool)
+    hole[top : top + high, left : left + wide] = False
+    sides = ((top, height - high - top), (left, width - wide - left), (0, 0))
+    yield from inpaint(np.pad(picture, sides, mode="edge"), hole, seed=seed)
+
+
+def reshuffle(picture: Picture, what: Mask, down: int, right: int, *, seed: int = 0) -> Iterator[Step]:
+    """Move what a mask covers to another place, close the gap, and mend its new surroundings; yields pictures.
+
+    what: h w. The moved pixels are untouched, and so is all that is far from both places. Raises GessoError where
+    nothing of it stays in the picture.
+    """
+    check_hole(what)
+    ys, xs = np.nonzero(what)
+    new_y, new_x = ys + down, xs + right
+    stays = (new_y >= 0) & (new_y < what.shape[0]) & (new_x >= 0) & (new_x < what.shape[1])
+    if not stays.any():
+        raise GessoError(f"Moved by {right}, {down} nothing of it is in the picture.", "Move it less far.")
+    ring = max(3, round(0.01 * min(what.shape)))
+    begin, there = picture.copy(), np.zeros_like(what)
+    begin[new_y[stays], new_x[stays]] = picture[ys[stays], xs[stays]]
+    there[new_y[stays], new_x[stays]] = True
+    edge = cv2.dilate(there.astype(np.uint8), np.ones((2 * ring + 1,) * 2, np.uint8)) > 0
+    hole = (cv2.dilate(what.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) | edge
+    yield from inpaint(begin, hole & ~there, avoid=there, seed=seed)

@@ -111,7 +111,8 @@ class Level:
         if self.fixed is not None:
             active = ~inside(self.fixed, how.patch) if not any(how.wrap) else active
             deep = cv2.distanceTransform((~self.fixed).astype(np.uint8), cv2.DIST_L2, 5)
-            certain = cv2.blur(np.power(np.float32(how.trust), -deep), (how.patch, how.patch))
+            certain = np.maximum(np.power(np.float32(how.trust), -deep), np.float32(0.01))
+            certain = cv2.blur(certain, (how.patch, how.patch))
             half = how.patch // 2
             certain = np.pad(certain, [(0, how.patch) if w else (0, 0) for w in how.wrap], mode="wrap")
             self.known = certain[half : half + shape[0], half : half + shape[1]]

@@ -11,28 +11,32 @@ __all__ = ["quilted"]
 
 
 AMONG = 1.1  # a block is drawn among those whose misfit is at most so many times the least
+Fixed = tuple[Float[np.ndarray, "a b c"], Bool[np.ndarray, "a b"]]
 
 
 def quilted(
     sample: Float[np.ndarray, "h w c"], high: int, wide: int, wrap: tuple[bool, bool], block: int,
-    rng: np.random.Generator, still: tuple[float, float] = (0.0, 0.0), bold: float = 0.0,
+    rng: np.random.Generator, still: tuple[float, float] = (0.0, 0.0), bold: float = 0.0, fixed: Fixed | None = None,
 ) -> Int32[np.ndarray, "a b 2"]:  # fmt: skip
     """For every pixel of a texture the row and column of the sample that it is taken from.
 
     block: side of a block in pixels; a third of it overlaps its neighbours, also across the borders where it wraps.
     still: what it costs to move a block down and across, by its own side. bold: how much luck counts beside fitting,
-    against the middle misfit: without any, a block goes on with its neighbour where it can.
+    against the middle misfit: without any, a block goes on with its neighbour where it can. fixed: a picture of the
+    texture's size and what of it stays: blocks are fitted to that, too.
     """
     block = min(block, *sample.shape[:2])
     overlap = max(block // 3, 1)
     places = np.zeros((high, wide, 2), np.int32)
-    filled = np.zeros((high, wide), bool)
+    canvas = np.zeros((high, wide, sample.shape[2]), np.float32) if fixed is None else fixed[0].copy()
+    stays = np.zeros((high, wide), bool) if fixed is None else fixed[1]
+    filled = stays.copy()
     used = np.zeros((sample.shape[0] - block + 1, sample.shape[1] - block + 1), np.float32)
     for y in _starts(high, block, overlap, wrap[0]):
         for x in _starts(wide, block, overlap, wrap[1]):
             ys, xs = (np.arange(y, y + block) % high)[:, None], (np.arange(x, x + block) % wide)[None]
-            there, known = places[ys, xs], filled[ys, xs]
-            misfit = _misfit(sample, sample[there[..., 0], there[..., 1]], known.astype(np.float32))
+            there, known = canvas[ys, xs], filled[ys, xs]
+            misfit = _misfit(sample, there, known.astype(np.float32))
             down, across = (np.arange(n) - at for n, at in zip(misfit.shape, (y, x), strict=True))
             misfit += still[0] * np.square(down / block)[:, None] + still[1] * np.square(across / block)[None]
             if bold:
@@ -42,10 +46,11 @@ def quilted(
             top, left = np.unravel_index(choices[rng.integers(len(choices))], misfit.shape)
             near = block // 4
             used[max(top - near, 0) : top + near, max(left - near, 0) : left + near] += 1
-            piece = np.moveaxis(np.mgrid[top : top + block, left : left + block], 0, -1)
-            wrong = np.square(sample[piece[..., 0], piece[..., 1]] - sample[there[..., 0], there[..., 1]]).sum(2)
-            own = _cut(np.where(known, wrong, 0), overlap, known)
-            places[ys, xs] = np.where((own | ~known)[..., None], piece, there)
+            piece = sample[top : top + block, left : left + block]
+            own = _cut(np.where(known, np.square(piece - there).sum(2), 0), overlap, known) | ~known
+            at = np.moveaxis(np.mgrid[top : top + block, left : left + block], 0, -1)
+            places[ys, xs] = np.where((own | stays[ys, xs])[..., None], at, places[ys, xs])
+            canvas[ys, xs] = np.where((own & ~stays[ys, xs])[..., None], piece, there)
             filled[ys, xs] = True
     return places
 

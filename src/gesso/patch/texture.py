@@ -9,7 +9,7 @@ from jaxtyping import Float
 from gesso.errors import GessoError
 from gesso.patch.atlas import atlas, turned
 from gesso.patch.level import How, Source, Target
-from gesso.patch.pyramid import resized, scales
+from gesso.patch.pyramid import resized, resized_mask, scales
 from gesso.patch.quilt import quilted
 from gesso.patch.synthesis import Step, synthesise
 
@@ -46,7 +46,11 @@ def synthesise_texture(
         rows, columns = (np.minimum(np.arange(n) % old, old - 1) for n, old in zip(at[2:], at[:2], strict=True))
         places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).astype(np.int32)
     else:
-        places = quilted(resized(sample, at[0], at[1]).astype(np.float32), at[2], at[3], wrap, BLOCK, rng)
+        small = resized(sample, at[0], at[1]).astype(np.float32)
+        held = None
+        if fixed is not None:
+            held = resized(fixed[0], at[2], at[3]).astype(np.float32), resized_mask(fixed[1], at[2], at[3], whole=True)
+        places = quilted(small, at[2], at[3], wrap, BLOCK, rng, fixed=held)
     source = Source(sample)
     if turns:
         laid = atlas(turned(sample), scale)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gesso.sample import Drawn, Model
     from gesso.store import Run
 
+LARGEST = 16_384  # pixels of a side of a work on a single picture
 SHOWN_EVERY = 2.0  # seconds between two previews of a work on a single picture
 
 
@@ -57,6 +58,30 @@ TASKS: dict[str, Entry] = {
         "Look",
         "Show what the critic, or a classifier of the labels, looks at in pictures.",
     ),
+    "style": Entry(
+        "gesso.tasks.style:Style",
+        "Work",
+        "Paint a picture in the manner of others: their strokes and colours, its own forms.",
+    ),
+    "texture": Entry(
+        "gesso.tasks.texture:Texture",
+        "Work",
+        "Make material of any size from a sample: seamless where wished, with maps for game engines.",
+    ),
+    "retarget": Entry(
+        "gesso.tasks.retarget:Retarget",
+        "Work",
+        "Bring a picture to another shape without cropping or squeezing what is in it.",
+    ),
+    "variations": Entry(
+        "gesso.tasks.variations:Variations", "Work", "Make other pictures with the same things in them, arranged anew."
+    ),
+    "inpaint": Entry(
+        "gesso.tasks.inpaint:Inpaint",
+        "Work",
+        "Fill what a mask covers with what is around it: objects removed, holes closed.",
+    ),
+    "outpaint": Entry("gesso.tasks.outpaint:Outpaint", "Work", "Continue a picture beyond its borders."),
     "compose": Entry(
         "gesso.tasks.compose:Compose",
         "Work",
@@ -227,6 +252,23 @@ def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event,
             shown = now
     assert picture is not None
     return picture
+
+
+def read_pixels(text: str, option: str = "--size") -> tuple[int, int]:
+    """Width and height from words like 1920x1080 or 512; raises GessoError for others, and for sizes beyond reason."""
+    parts = text.lower().replace("×", "x").split("x")
+    try:
+        sides = [int(part) for part in parts]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise GessoError(f"{option} {text} is no size.", f"Write {option} 1920x1080, width first.")
+    width, height = sides[0], sides[-1]
+    if not (16 <= width <= LARGEST and 16 <= height <= LARGEST):
+        raise GessoError(
+            f"{option} {text}: a side has 16 to {LARGEST:,} pixels.", f"Write for example {option} 1024x768."
+        )
+    return width, height
 
 
 def find_device(name: str) -> "torch.device":
