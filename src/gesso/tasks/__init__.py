@@ -90,6 +90,12 @@ TASKS: dict[str, Entry] = {
     "cutout": Entry(
         "gesso.tasks.cutout:Cutout", "Work", "Take an object off its plain background, with a soft edge and no halo."
     ),
+    "restore": Entry(
+        "gesso.tasks.restore:Restore",
+        "Work",
+        "Find and heal scratches, cracks, dust and holes in a picture; correct noise, fading and yellowing in part.",
+    ),
+    "upscale": Entry("gesso.tasks.upscale:Upscale", "Work", "Make a picture 2 to 8 times larger, without halos."),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
 
