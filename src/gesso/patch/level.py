@@ -13,7 +13,7 @@ from gesso.patch.votes import Votes
 
 __all__ = ["How", "Level", "Source", "Target"]
 
-MOST = 3_200_000  # patches of source and target together that are described: 128 bytes each
+MOST = 2_800_000  # patches of source and target together that are described: 128 bytes each
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 
@@ -39,7 +39,8 @@ class How:
     sharp: float = 1.0  # how narrow the weights of votes are, against the third quarter of distances
     calm: float = 0.0  # the least width of weights, as a share of how different the source's patches are
     trust: float = 1.0  # above 1, what is deeper in the unknown by a pixel counts less by so much
-    guided: float = 1.0  # the last scale at which guides and pull are heard
+    guided: float = 1.0  # the last scale at which guides are heard
+    faint: float = 1.0  # how much of the pull is left beyond that scale
 
     def steps_at(self, number: int, levels: int) -> int:
         """How many steps the level of that number makes."""
@@ -154,7 +155,9 @@ class Level:
         self.guide = resized(target.guide, *size) if heard and target.guide is not None else None
         self.begin = None if target.begin is None else resized(target.begin, *size).astype(np.float32, copy=False)
         self.fixed = None if target.fixed is None else resized_mask(target.fixed, *size, whole=True)
-        self.pull = resized(target.pull, *size)[..., None] if heard and target.pull is not None else None
+        self.pull = None
+        if target.pull is not None:
+            self.pull = resized(target.pull, *size)[..., None] * np.float32(1 if heard else self.how.faint)
 
     def _field(
         self, active: np.ndarray, before: "Level | None", laid: Places | None, rng: np.random.Generator

@@ -1,6 +1,7 @@
 """Endless material from a sample: any size, seamless where wished, turned patches too; sets of Wang tiles; maps."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = ["height_map", "normal_map", "synthesise_texture", "wang_tiles"]
 
 Picture = Float[np.ndarray, "h w c"]
 HOW = How(ratio=0.7, first=10, steps=(6, 3), complete=0.3, keen=0.9, sharp=0.5, calm=0.03, exact=0)
+JOINED = replace(HOW, keen=1.0, sharp=1.0, calm=0.0, complete=0.0, trust=1.2)  # where it is joined to what there is
 BASE = 56  # pixels of the sample's shorter side at the first level
 BLOCK = 22  # side of a block of the first layout there
 LEAST = 16  # pixels a side of a sample
@@ -56,7 +58,7 @@ def synthesise_texture(
         laid = atlas(turned(sample), scale)
         source = Source(laid.picture, allowed=laid.allowed)
     begin, stays = (None, None) if fixed is None else fixed
-    how = How(**{**HOW.__dict__, "start": scale, "coarse": 1, "wrap": wrap})
+    how = replace(HOW if fixed is None else JOINED, start=scale, coarse=1, wrap=wrap)
     yield from synthesise(source, Target(height, width, begin=begin, fixed=stays, places=places), how, seed)
 
 
