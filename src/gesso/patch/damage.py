@@ -33,6 +33,8 @@ DIRECTIONS = 16
 PIECE, SHORT = 21, 11  # pixels of a straight piece of a line; of a crack
 FAINT = 0.02  # a standard deviation that is nothing
 THICK, THIN, SPOT = 7, 5, 9  # pixels: nothing wider is a scratch; a crack; a spot
+GAP = 4  # pixels between pieces of a network of cracks
+NET, NET_WAYS = 3.0, 2.0  # a net is so many times longer than a scratch must be; and its lines than it
 MANY = 0.05  # share of the pixels: where more is lines, lines are not damage
 FLAT, ROUGH = 4.5 / 255, 2.5 / 255  # spans of values in 3×3 pixels: of what is flat; of a picture that is not
 
@@ -142,11 +144,25 @@ def _lines(picture: Picture, sensitivity: float, network: bool) -> Mask:
             line = _looked_at(picture, box, inside, light)
             if line is not None and _is_scratch(line, light, network, shortest, lenient):
                 out[box] |= inside
+    if network:
+        out = _networks(out, shortest, lenient)
     if out.mean() > MANY * lenient:  # the picture is made of lines
         return np.zeros_like(out)
     # where two cross, neither stands out
     closed = cv2.morphologyEx(np.pad(out, 8).astype(np.uint8), cv2.MORPH_CLOSE, _disc(9))[8:-8, 8:-8]
     return _with_rim(closed > 0)
+
+
+def _networks(pieces: Mask, shortest: float, lenient: float) -> Mask:
+    """Those pieces of cracks that, their gaps bridged, belong to a large net."""
+    bridged = cv2.dilate(pieces.astype(np.uint8), _disc(2 * GAP + 1))
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
+    labels = np.asarray(numbers, np.int32)
+    long = np.bincount(labels[pieces], minlength=len(stats)) / 2  # pixels over a typical width
+    far = np.hypot(stats[:, 2], stats[:, 3])
+    kept = (far * lenient > NET * shortest) & (long * lenient > NET_WAYS * far)
+    kept[0] = False
+    return pieces & kept[labels]
 
 
 def _with_rim(mask: Mask) -> Mask:
@@ -209,11 +225,12 @@ def _is_scratch(line: _Line, light: bool, network: bool, shortest: float, lenien
     """Whether a line is long, thin, of one colour, and strange to what is beside it. lenient: 1 is usual."""
     ways = line.length / line.far  # much more than 1 in a network
     if network:
+        most = 0.6 if line.thick < 2.5 else 0.42  # thicker and darker ones are drawn
         return (
-            line.far * lenient > 1.4 * shortest and ways * lenient > 1.4 and line.thick < 3.5 * lenient
-            and line.extreme * lenient > 0.5 and line.spread < 0.32 * lenient * line.contrast
-            and line.chroma < 0.25 * lenient and 0.16 < line.contrast * lenient < 0.42 * lenient**2
-            and line.strange < 0.05 * lenient
+            line.thick < 3.5 * lenient
+            and line.extreme * lenient > 0.42 and line.spread < 0.45 * lenient * line.contrast
+            and line.chroma < 0.25 * lenient and 0.16 < line.contrast * lenient < most * lenient**2
+            and line.strange < 0.08 * lenient
         )  # fmt: skip
     if light:
         return (
