@@ -13,11 +13,11 @@ from PIL import Image
 import gesso
 from gesso import memory
 from gesso.errors import GessoError
-from gesso.marks.recipe import read_recipe, read_source
+from gesso.marks.recipe import Work, read_recipe, read_source
 from gesso.scene import CutOptions, Files, cut_out, plans, read_scene, render, scene_of
 from gesso.scene.blending import lay, over
 from gesso.scene.fonts import face, lacking, opened
-from gesso.scene.harmonise import harmonised
+from gesso.scene.harmonise import harmonised, stroked
 from gesso.scene.pixels import as_bytes, as_layered, blurred, filled, gradient, resized, rotated
 from gesso.scene.placing import Placed
 from gesso.scene.poisson import fill, steps
@@ -307,8 +307,9 @@ def test_grey_deep_and_transparent_pictures(tmp_path):
     assert (one([{"kind": "picture", "picture": "grey.png"}], tmp_path) == grey[..., None]).all()
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     files = Files(tmp_path)
-    events = list(render(scene_of({"layers": [{"kind": "picture", "picture": "deep.png"}]}), files))
-    assert (events[-1].image == grey[..., None]).all()
+    *_, last = render(scene_of({"layers": [{"kind": "picture", "picture": "deep.png"}]}), files)
+    assert isinstance(last, Rendered)
+    assert (last.image == grey[..., None]).all()
     assert files.notes == ["deep.png: 16 bits to 8."]
     clear = noise(6, 6, 4)
     clear[..., 3] |= 1
@@ -390,6 +391,71 @@ def test_shadows(tmp_path):
     cast = one([ground, {**box, "shadow": {"opacity": 0, "cast": 1, "lean": 45}}], tmp_path, size="100x100")
     assert cast[66, 63].max() < 250
     assert cast[66, 36].min() > 250
+
+
+def striped(height: int, width: int) -> np.ndarray:
+    """Waves in two colours, with something of noise: what strokes can be taken from."""
+    y, x = np.mgrid[:height, :width]
+    share = 0.5 + 0.5 * np.sin((x + 3 * np.sin(y / 5)) / 2)[..., None]
+    colours = share * np.array([30, 60, 150]) + (1 - share) * np.array([230, 200, 90])
+    return np.clip(colours + noise(height, width) / 8 - 16, 0, 255).astype(np.uint8)
+
+
+def test_strokes_of_the_scene(tmp_path):
+    save(tmp_path / "ground.png", striped(64, 80))
+    save(tmp_path / "thing.png", np.tile(np.linspace(40, 200, 32).astype(np.uint8)[:, None, None], (1, 32, 3)))
+    layers = [
+        {"kind": "picture", "picture": "ground.png"},
+        {"kind": "picture", "picture": "thing.png", "crop": "circle", "stroke": 0.5},
+    ]
+    bare, plain = one(layers[:1], tmp_path), one([layers[0], {**layers[1], "stroke": 0}], tmp_path)
+    made, again, other = (done({"layers": layers}, tmp_path, seed=seed)[0].image for seed in (0, 0, 7))
+    y, x = np.mgrid[:64, :80]
+    outside = np.hypot(y - 31.5, x - 39.5) > 17
+    assert (made[outside] == bare[outside]).all()
+    assert np.abs(made[~outside].astype(int) - plain[~outside]).mean() > 4
+    assert np.ptp(made[32, 28:52].astype(int), axis=0).max() > np.ptp(plain[32, 28:52].astype(int), axis=0).max() + 20
+    assert (made == again).all()
+    assert (made != other).any()
+    nothing = filled(32, 32, (0, 0, 0, 0))
+    thing = as_layered(striped(32, 32))
+    assert stroked(thing, nothing, 0.5, 0) is thing  # nothing to take strokes from
+    half = nothing.copy()
+    half[:, 16:] = as_layered(striped(32, 16))
+    assert stroked(thing, half, 1, 0)[..., :3].max(axis=2).min() > 0.08  # no black where the scene was nothing
+
+
+def test_retargeted_backgrounds(tmp_path):
+    image, sign = striped(60, 40), noise(14, 14) // 2
+    image[20:34, 12:26] = sign
+    mark = np.zeros((60, 40), np.uint8)
+    mark[20:34, 12:26] = 255
+    save(tmp_path / "a.png", image)
+    save(tmp_path / "mark.png", mark)
+    layer = {
+        "kind": "picture", "picture": "a.png", "width": "100%", "height": "100%", "fit": "retarget",
+        "protect": "mark.png",
+    }  # fmt: skip
+
+    def holds(made: np.ndarray, piece: np.ndarray) -> bool:
+        windows = np.lib.stride_tricks.sliding_window_view(made, piece.shape).reshape(-1, *piece.shape)
+        return bool((windows == piece).all(axis=(1, 2, 3)).any())
+
+    assert (one([layer], tmp_path, size="40x60") == image).all()
+    turned, mirrored = (
+        one([layer], tmp_path, size="60x40"),
+        one([{**layer, "flip": "horizontal"}], tmp_path, size="60x40"),
+    )
+    assert turned.shape == mirrored.shape == (40, 60, 3)  # filled, and opaque
+    assert holds(turned, sign)  # as many pixels as before, so nothing is scaled
+    assert holds(mirrored, sign[:, ::-1])
+    small = one([layer], tmp_path, size="48x48")
+    assert small.shape == (48, 48, 3)
+    assert not holds(one([{**layer, "fit": "stretch"}], tmp_path, size="60x40"), sign)
+    assert (one([layer], tmp_path, size="60x40") == turned).all()
+    save(tmp_path / "clear.png", np.dstack([image, mark]))
+    with pytest.raises(GessoError, match="without transparency"):
+        one([{**layer, "picture": "clear.png"}], tmp_path, size="60x40")
 
 
 # ---- text
@@ -507,7 +573,7 @@ def test_compose_writes_formats_with_recipes_and_dots_an_inch(tmp_path):
     with Image.open(result.paths[2]) as image:
         assert image.getexif()[0x011A] == 150
     recipe = read_recipe(result.paths[0])
-    assert recipe is not None
+    assert isinstance(recipe, Work)
     assert recipe.task == "compose"
     assert set(recipe.inputs) >= {"a.png", "scene.json"}
     assert scene_of(recipe.options["scene"]) == read_scene(tmp_path / "scene.json")
@@ -568,7 +634,7 @@ def test_cutout_task(tmp_path):
     result = gesso.run("cutout", home=tmp_path, picture=tmp_path / "mug.png", holes=True, margin=4)
     assert result.paths == (tmp_path / "mug-cutout.png",)
     recipe = read_recipe(result.paths[0])
-    assert recipe is not None
+    assert isinstance(recipe, Work)
     assert recipe.options["holes"] is True
     layers = [{"kind": "colour", "colour": "navy"}, {"kind": "picture", "picture": "mug.png", "cutout": True}]
     out = one(layers, tmp_path, size="160x120")

@@ -4,7 +4,14 @@
 backgrounds.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gesso.scene.cutout import CutOptions, cut_out
+    from gesso.scene.layers import Scene
+    from gesso.scene.loading import Files
+    from gesso.scene.reading import read_scene, scene_of
+    from gesso.scene.rendering import plans, render
 
 __all__ = ["CutOptions", "Files", "Scene", "cut_out", "plans", "read_scene", "render", "scene_of"]
 

@@ -49,14 +49,17 @@ def harmonised(image: Layered, scene: Layered, amount: float) -> Layered:
 def stroked(image: Layered, scene: Layered, amount: float, seed: int) -> Layered:
     """A layer painted anew with the strokes of the scene that it lies in; its alpha stays.
 
-    image, scene: of one shape. amount: 0 is as it was, 1 as free as can be.
+    image, scene: of one shape. amount: 0 is as it was, 1 as free as can be. Where the scene is transparent it is taken
+    to be of its mean colour; a layer on nothing stays as it is. Raises GessoError for layers smaller than strokes.
     """
-    if amount == 0:
+    solid = scene[..., 3] > 0.5
+    if amount == 0 or solid.sum() < LEAST:
         return image
     from gesso.patch import final, stylise
 
-    content = unmultiplied(image + (1 - image[..., 3:]) * scene)
     style = unmultiplied(scene)
+    style = np.where(solid[..., None], style, style[solid].mean(axis=0)).astype(np.float32)
+    content = image[..., :3] + (1 - image[..., 3:]) * style
     longest = max(style.shape[:2])
     if longest > LONGEST:
         size = [max(round(side * LONGEST / longest), 1) for side in style.shape[1::-1]]
