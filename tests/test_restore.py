@@ -366,3 +366,17 @@ def test_upscale_command(tmp_path):
     for wrong, sentence in (("10", "smaller"), ("9x", "no size"), ("400x400", "more than 8 times")):
         with pytest.raises(GessoError, match=sentence):
             gesso.run("upscale", home=tmp_path, picture=source, size=wrong)
+
+
+def test_stains_are_lightened_through_the_file(tmp_path):
+    picture = (painted(240, 280) * 0.3 + 0.5).astype(np.float32)
+    y, x = np.mgrid[:240, :280]
+    deep = np.clip((1.2 - np.hypot(y - 120, x - 140) / 40) / 0.4, 0, 1)[..., None]
+    stained = (picture * (1 - deep * np.array([0.1, 0.25, 0.5]))).astype(np.float32)
+    source = save(tmp_path / "a.png", stained)
+    done = gesso.run("restore", home=tmp_path, picture=source, find="stains", tone=False)
+    assert done.facts["found"]["stains"]["share"] > 0.03
+    assert done.facts["changed_outside"] == 0
+    changed = (read(done.paths[0]) != as_bytes(stained)).any(axis=2)
+    assert changed.any()
+    assert deep[changed].min() > 0

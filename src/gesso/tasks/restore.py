@@ -118,7 +118,7 @@ class Restore(Task[RestoreOptions]):
             dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the restored picture")
-        page = _sheet(opened, image, found.mask | found.stains, facts)
+        page = _sheet(opened, image, found)
         write_picture(paths["before-after.png"], page, source="algorithmicallyEnhanced")
         yield Preview(paths["before-after.png"], "before and after")
         changed = (image != opened.image).any(axis=2) & ~(found.mask | found.stains)
@@ -174,7 +174,7 @@ def _found(options: RestoreOptions, opened: "Opened") -> _Found:
         )
     if wide_parts(healed).any():
         figures["wide"] = {"share": round(float(wide_parts(healed).mean()), 6)}
-    return _Found(healed, stains & ~healed, figures)
+    return _Found(healed, stains, figures)
 
 
 def _healed(opened: "Opened", found: _Found, options: RestoreOptions, facts: dict[str, Any]) -> Iterator[Event | Any]:
@@ -246,8 +246,8 @@ def _sentences(facts: dict[str, Any], options: RestoreOptions) -> str:
     return " ".join(said)
 
 
-def _sheet(opened: "Opened", image: "np.ndarray", mask: "np.ndarray", facts: dict[str, Any]) -> "np.ndarray":
-    """Before, what was healed, and after; below, the places with most damage, enlarged."""
+def _sheet(opened: "Opened", image: "np.ndarray", found: _Found) -> "np.ndarray":
+    """Before, what was healed (red) or lightened (amber), and after; below, the most damaged places, enlarged."""
     import cv2
     import numpy as np
 
@@ -257,8 +257,10 @@ def _sheet(opened: "Opened", image: "np.ndarray", mask: "np.ndarray", facts: dic
         return on_ground(multiplied(picture), np.uint8(244)) if picture.shape[2] == 4 else picture
 
     before, after = flat(opened.image), flat(image)
+    mask = found.mask
     pale = (255 - (255 - before.mean(axis=2, keepdims=True)) * 0.5).astype(np.uint8).repeat(3, axis=2)
     wide = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) if max(mask.shape) > CELL else mask
+    pale[found.stains] = pale[found.stains] * 0.55 + np.array([232, 160, 48]) * 0.45
     pale[np.asarray(wide, bool)] = (196, 44, 36)
     height, width = mask.shape
     scale = CELL / max(height, width)
@@ -268,10 +270,12 @@ def _sheet(opened: "Opened", image: "np.ndarray", mask: "np.ndarray", facts: dic
         how = cv2.INTER_AREA if picture.shape[0] >= size[1] else cv2.INTER_CUBIC
         return cv2.resize(np.ascontiguousarray(picture), size, interpolation=how)
 
+    said = f"healed: {float(mask.mean()):.2%}" if mask.any() else "nothing to heal"
+    said += f", lightened: {float(found.stains.mean()):.2%}" if found.stains.any() else ""
     rows = [[cell(before), cell(pale), cell(after)]]
-    under = [["before", f"healed: {float(mask.mean()):.2%}" if mask.any() else "nothing to heal", "after"]]
+    under = [["before", said, "after"]]
     captions = [f"{width} by {height} pixels"]
-    for y, x, high, long in _places(mask):
+    for y, x, high, long in _places(mask if mask.any() else found.stains):
         part = slice(y, y + high), slice(x, x + long)
         rows.append([cell(before[part]), cell(pale[part]), cell(after[part])])
         under.append(["before", "", "after"])
