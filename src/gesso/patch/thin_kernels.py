@@ -95,10 +95,14 @@ def _far(aim, trust, rows, y, begin, size, side, limit):
     """The sum of weighted squared differences of two patches; given up when it exceeds the limit."""
     total = np.float32(0)
     for i in range(size):
-        of = rows[y + i]
+        of, wish, much = (
+            rows[y + i, begin : begin + side],
+            aim[i * side : (i + 1) * side],
+            trust[i * side : (i + 1) * side],
+        )
         for j in range(side):
-            difference = aim[i * side + j] - of[begin + j]
-            total += trust[i * side + j] * difference * difference
+            difference = wish[j] - of[j]
+            total += much[j] * difference * difference
         if total > limit:
             break
     return total
@@ -151,9 +155,13 @@ def predict(
         x0, x1 = max(left - radius, 0), min(left + radius, wide - size) + 1
         found, worst, worst_at = 0, np.float32(3e38), 0
         near = (y1 - y0) * (x1 - x0)
+        next_y, next_x = y0, x0
         for place in range(near + strays):
             if place < near:
-                y, x = y0 + place // (x1 - x0), x0 + place % (x1 - x0)
+                y, x = next_y, next_x
+                next_x += 1
+                if next_x == x1:
+                    next_y, next_x = next_y + 1, x0
             else:
                 dice ^= dice << np.uint64(13)
                 dice ^= dice >> np.uint64(7)
