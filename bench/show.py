@@ -129,7 +129,8 @@ def shape() -> None:
     for name in ("rocket.jpg", "china.jpg", "chelsea.png", "coffee.png"):
         given = whole(name, 512)
         rows.append([given, final(retarget(given, 512, round(0.6 * given.shape[1])))])
-    write("retarget", rows)
+    write("retarget", rows[:2])
+    write("retarget-2", rows[2:])
     wide = []
     for name in ("rocket.jpg", "china.jpg"):
         given = whole(name, 512)[:, :600]
@@ -142,7 +143,8 @@ def other() -> None:
     for name in ("china.jpg", "monet", "hokusai", "rocket.jpg"):
         given = opened(name, 512)
         rows.append([given, *(final(variation(given, different=d)) for d in (0.3, 0.5, 1.0))])
-    write("variations", rows)
+    write("variations", rows[:2])
+    write("variations-2", rows[2:])
 
 
 def repair() -> None:
@@ -160,7 +162,8 @@ def repair() -> None:
         given = opened(name, 512)
         spoilt = np.where(mask[..., None], 1, given).astype(np.float32)
         rows.append([spoilt, final(inpaint(spoilt, mask))])
-    write("inpaint", [rows[i] + rows[i + 1] for i in range(0, len(rows), 2)])
+    write("inpaint", [rows[0] + rows[1], rows[2] + rows[3]])
+    write("inpaint-2", [rows[4] + rows[5], rows[6] + rows[7]])
     given = opened("rocket.jpg", 512)
     four = [step.picture for step in candidates(given, mask, 4)]
     write("candidates", [four[:2], four[2:]])
@@ -175,7 +178,7 @@ def moved() -> None:
     given = whole("rocket.jpg", 512)
     what = np.zeros(given.shape[:2], bool)
     cv2.fillPoly(
-        view := what.astype(np.uint8), [np.array([[360, 480], [360, 180], [378, 150], [396, 180], [396, 480]])], 1
+        view := what.astype(np.uint8), [np.array([[344, 458], [352, 160], [378, 118], [404, 160], [414, 458]])], 1
     )
     write("moved", [[given], [final(reshuffle(given, view > 0, 0, 150))]])
 

@@ -1,13 +1,16 @@
 """Rows shared among threads: in bands whose bounds depend on the picture alone, so that threads change no bit."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from typing import TypeVar
 
-__all__ = ["BAND", "bands", "each_band", "threads"]
+__all__ = ["BAND", "available", "bands", "each", "each_band", "threads"]
+
+Part = TypeVar("Part")
 
 BAND = 32  # rows
 _count: ContextVar[int | None] = ContextVar("threads of the patch engine", default=None)
@@ -38,11 +41,16 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="gesso-patch")
 
 
-def each_band(height: int, work: Callable[[int, int], object]) -> None:
-    """Call work(start, end) for every band, on several threads where there are several bands and processors."""
-    parts, count = bands(height), _count.get() or available()
+def each(parts: Sequence[Part], work: Callable[[Part], object]) -> None:
+    """Call work(part) for every part, on several threads where there are several parts and processors."""
+    count = _count.get() or available()
     if count == 1 or len(parts) == 1:
-        for start, end in parts:
-            work(start, end)
+        for part in parts:
+            work(part)
     else:
-        list(_pool(count).map(lambda part: work(*part), parts))
+        list(_pool(count).map(work, parts))
+
+
+def each_band(height: int, work: Callable[[int, int], object]) -> None:
+    """Call work(start, end) for every band of a picture so many rows high; see `each`."""
+    each(bands(height), lambda part: work(*part))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gesso.errors import GessoError
-from gesso.patch.bands import BAND, bands, each_band
+from gesso.patch.bands import BAND, bands, each, each_band
 from gesso.patch.heal import fill_smoothly
 from gesso.patch.pyramid import blurred
 from gesso.patch.thin_kernels import biharmonic_of, predict
@@ -69,10 +69,7 @@ def biharmonic(picture: Picture, hole: Mask) -> Picture:
     flat = fill_smoothly(out, hole).reshape(-1, out.shape[2])
     values = np.ascontiguousarray(flat[order].T.astype(np.float64))
 
-    def work(start: int, _: int) -> None:
-        biharmonic_of(values[start // BAND], beside, missing, inner, TOLERANCE, MOST)
-
-    each_band(len(values) * BAND, work)
+    each(list(values), lambda plane: biharmonic_of(plane, beside, missing, inner, TOLERANCE, MOST))
     out.reshape(-1, out.shape[2])[places[0]] = values[:, :missing].T
     return out
 

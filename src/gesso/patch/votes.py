@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from gesso.patch.bands import BAND, bands, each_band
+from gesso.patch.bands import bands, each, each_band
 from gesso.patch.field import Places
 from gesso.patch.kernels import vote, vote_back
 
@@ -53,13 +53,13 @@ class Votes:
         half = -(-weight.shape[0] // PARTS)
         sums: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-        def work(start: int, _: int) -> None:
-            part, rows = start // BAND, slice(start // BAND * half, (start // BAND + 1) * half)
+        def work(part: int) -> None:
+            rows = slice(part * half, (part + 1) * half)
             mine = np.zeros_like(flat), np.zeros_like(weights)
             vote_back(self.rows[rows.start :], places[rows], weight[rows], self.patch, *mine)
             sums[part] = mine
 
-        each_band(PARTS * BAND, work)
+        each(range(PARTS), work)
         for part in range(PARTS):
             flat += sums[part][0]
             weights += sums[part][1]
