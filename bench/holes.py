@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
-from skimage.restoration import inpaint_biharmonic
 
 from bench.data import OUT
 from bench.scratches import found
@@ -62,7 +61,6 @@ def fillings(peer: Path | None) -> dict[str, Filling]:
     out: dict[str, Filling] = {
         "gesso": lambda p, m: final(inpaint(p, m)), "gesso of 4": best,
         "Telea": opencv(cv2.INPAINT_TELEA), "Navier-Stokes": opencv(cv2.INPAINT_NS),
-        "biharmonic": lambda p, m: inpaint_biharmonic(p, m, channel_axis=-1).clip(0, 1).astype(np.float32),
     }  # fmt: skip
     if peer is not None:
         sys.path.insert(0, str(peer))

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from bench.damage import cracked, dusty, holed, scratched
 from bench.holes import opened
 from bench.scratches import found
 from bench.works import hole, painting
@@ -35,6 +36,9 @@ from gesso.patch import (
     variation,
     wang_tiles,
 )  # fmt: skip
+from gesso.patch.damage import find_damage
+from gesso.patch.restore import heal
+from gesso.patch.upscale import shrunk, upscale
 
 PLACE = Path(__file__).parents[1] / "docs" / "pictures"
 MOST = 190_000  # bytes of a file
@@ -183,9 +187,30 @@ def moved() -> None:
     write("moved", [[given], [final(reshuffle(given, view > 0, 0, 150))]])
 
 
+def mended() -> None:
+    """Damage is painted on, found by the machine, healed."""
+    rows = []
+    damages = (lambda p, r: scratched(p, r, True), cracked, dusty, holed)
+    for number, (name, damage) in enumerate(
+        zip(("turner", "coffee.png", "astronaut.png", "kandinsky"), damages, strict=True)
+    ):
+        spoilt, _ = damage(opened(name, 512), np.random.default_rng(number))
+        masks = find_damage(spoilt, ["scratches", "cracks", "dust", "holes"])
+        mask = np.logical_or.reduce(list(masks.values()))
+        rows.append([spoilt, final(heal(spoilt, mask)) if mask.any() else spoilt])
+    write("restore", [rows[0] + rows[1], rows[2] + rows[3]])
+    truth = [opened(name, 512) for name in ("chelsea.png", "china.jpg", "flower.jpg", "munch")]
+    pairs = []
+    for picture in truth:
+        small = shrunk(picture, 128, 128)
+        blocks = small.repeat(4, axis=0).repeat(4, axis=1)
+        pairs.append([blocks, upscale(small, 512, 512)])
+    write("upscale", [pairs[0] + pairs[1], pairs[2] + pairs[3]])
+
+
 SHEETS: dict[str, Callable[[], None]] = {
     "style": style, "large": large, "texture": texture, "material": material, "shape": shape, "other": other,
-    "repair": repair, "moved": moved,
+    "repair": repair, "moved": moved, "mended": mended,
 }  # fmt: skip
 
 
