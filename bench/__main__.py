@@ -10,8 +10,9 @@ def main() -> None:
     jobs = [["bench.startup"], ["bench.throughput"], ["bench.importing"]]
     jobs += [["bench.race", "--data", name] for name in available()]
     jobs += [["bench.tables"], ["bench.distances"], ["bench.kills"], ["bench.health"]]
+    jobs += [["bench.works"], ["bench.scratches"], ["bench.damage"], ["bench.upscale"]]
     if available() != ["blossoms"]:  # these want real pictures
-        jobs += [["bench.ladder"], ["bench.copies"], ["bench.originality"]]
+        jobs += [["bench.ladder"], ["bench.copies"], ["bench.originality"], ["bench.tiles"], ["bench.holes"]]
     for module, *words in jobs:
         print(f"\n== python -m {' '.join([module, *words])}", flush=True)
         subprocess.run([sys.executable, "-m", module, *words], check=True)

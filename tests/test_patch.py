@@ -465,3 +465,49 @@ def test_bad_input_is_a_sentence(ask, said):
 def test_memory_grows_with_pixels_and_descriptions_are_bounded():
     assert needed(10, 20) < needed(100, 200)
     assert needed(10**8, 10**8) < 2 * 10**8 * (128 + 6 * 5 * 4)
+
+
+def vgg(path, seed=0):
+    """Weights as torchvision names them, small random ones."""
+    import torch
+    from safetensors.torch import save_file
+
+    from gesso.patch.perceptual import VGG19
+
+    torch.manual_seed(seed)
+    numbers = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)
+    layers = [layer for layer in VGG19().layers if isinstance(layer, torch.nn.Conv2d)]
+    tensors = {}
+    for number, layer in zip(numbers, layers, strict=True):
+        tensors[f"features.{number}.weight"] = torch.nn.init.kaiming_normal_(layer.weight.detach().clone())
+        tensors[f"features.{number}.bias"] = torch.zeros_like(layer.bias)
+    save_file(tensors, path)
+    return path
+
+
+def test_a_network_of_the_users_own_refines(tmp_path):
+    from gesso.patch.perceptual import read_vgg, refined
+
+    content, style = blobs(48, 52), stripes(50, 50)
+    steps = list(refined(content, content, [style], read_vgg(vgg(tmp_path / "w.safetensors")), steps=30))
+    assert [step.done for step in steps] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert steps[-1].energy < steps[0].energy
+    assert steps[-1].picture.shape == content.shape
+    assert 0.01 < np.abs(steps[-1].picture - content).mean() < 0.5
+
+
+def test_what_is_no_network_is_said(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    from gesso.patch.perceptual import read_vgg
+
+    (tmp_path / "a.pth").write_bytes(b"no weights")
+    save_file({"features.0.weight": torch.zeros(3)}, tmp_path / "b.safetensors")
+    for file, said in (
+        ("none.safetensors", "There is no file"),
+        ("a.pth", "is no safetensors file"),
+        ("b.safetensors", "holds no weights of VGG-19"),
+    ):
+        with pytest.raises(GessoError, match=said):
+            read_vgg(tmp_path / file)

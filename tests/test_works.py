@@ -175,6 +175,17 @@ def test_regions_and_size(place):
     assert pixels(made).shape == (85, 96, 3)
 
 
+def test_a_network_may_refine_a_style(place):
+    from tests.test_patch import vgg
+
+    network = vgg(place / "w.safetensors")
+    asked = {"content": place / "a.png", "style": (place / "b.png",)}
+    plain = work("style", place, out=place / "p.png", **asked).paths[0]
+    made = work("style", place, network=network, network_steps=3, **asked).paths[0]
+    assert (pixels(made) != pixels(plain)).any()
+    assert "w.safetensors" in read_recipe(made).inputs
+
+
 def test_a_picture_of_a_machine_stays_one(place):
     given = write_work(place / "w.png", picture(), "style", {}, {}, seed=0, source="trainedAlgorithmicMedia")
     assert mark_of("compositeSynthetic", [given]) == "compositeWithTrainedAlgorithmicMedia"

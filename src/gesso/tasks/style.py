@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gesso.data.picture import Opened
+    from gesso.patch import Step
 
 MOST = 8192  # pixels of the longer side
 
@@ -46,6 +47,10 @@ class StyleOptions(WorkOptions):
         le=MOST,
         description="Longer side of the new picture, in pixels; as the content if not given.",
     )
+    network: Path | None = Field(
+        default=None, description="A file of VGG-19's weights, where you have one: it then refines what was painted."
+    )
+    network_steps: int = Field(default=100, ge=1, le=10_000, description="Steps of that refinement.")
 
 
 class Style(Task[StyleOptions]):
@@ -59,6 +64,7 @@ class Style(Task[StyleOptions]):
     def run(self, options: StyleOptions, home: Path) -> Iterator[Event]:
         """Read, paint, write; the Result names the picture or the folder of frames."""
         from gesso.data.picture import open_picture
+        from gesso.files import sha256_of
         from gesso.marks.work import target_of, write_work
         from gesso.patch import stylise, threads
         from gesso.patch.bands import available
@@ -78,9 +84,13 @@ class Style(Task[StyleOptions]):
             choices = _choices(options, opened, colours)
             steps = stylise(colours, [one.colours for one in styles], seed=options.seed, **choices)
             painted = yield from working(steps, home, "style")
+            if options.network is not None:
+                painted = yield from working(_refined(options, painted, colours, styles), home, "style")
         if opened.alpha is not None:
             painted = _with_alpha(painted, _sized(opened.alpha[..., None], options.size))
         inputs = {one.path: one.sha256 for one in (opened, *styles)}
+        if options.network is not None:
+            inputs[options.network] = sha256_of(options.network.expanduser())
         write_work(
             target, painted, "style", inputs, options.model_dump(), seed=options.seed, quality=options.quality,
             recipe=options.recipe, dpi=opened.dpi,
@@ -90,6 +100,21 @@ class Style(Task[StyleOptions]):
         high, wide = painted.shape[:2]
         text = f"{target.name}: {opened.path.name} in the manner of {names}, {wide}×{high}."
         yield Result(text, (target,), {"width": wide, "height": high, "seconds": round(time.monotonic() - begun, 2)})
+
+
+def _refined(
+    options: StyleOptions, painted: "np.ndarray", content: "np.ndarray", styles: "list[Opened]"
+) -> "Iterator[Step]":
+    """What was painted, refined by a network that the user has."""
+    from gesso.patch.colour import like_colours
+    from gesso.patch.perceptual import read_vgg, refined
+
+    assert options.network is not None
+    seen = [one.colours for one in styles]
+    if options.colours == "content":
+        seen = [like_colours(one, content, options.seed) for one in seen]
+    network = read_vgg(options.network)
+    return refined(painted, content, seen, network, weights=options.weight, steps=options.network_steps)
 
 
 def _choices(options: StyleOptions, opened: "Opened", colours: "np.ndarray") -> dict[str, Any]:
