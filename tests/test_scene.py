@@ -18,12 +18,13 @@ from gesso.scene import CutOptions, Files, cut_out, plans, read_scene, render, s
 from gesso.scene.blending import lay, over
 from gesso.scene.fonts import face, lacking, opened
 from gesso.scene.harmonise import harmonised, stroked
+from gesso.scene.layers import KINDS, Format, Scene, Shadow
 from gesso.scene.pixels import as_bytes, as_layered, blurred, filled, gradient, resized, rotated
 from gesso.scene.placing import Placed
 from gesso.scene.poisson import fill, steps
 from gesso.scene.rendering import Rendered, Step
 from gesso.scene.text import lines_of
-from gesso.scene.units import colour, measured, paper
+from gesso.scene.units import PRESETS, colour, measured, paper
 
 RNG = np.random.default_rng(0)
 TEXT = {"kind": "text", "text": "A", "font": "DejaVu Sans"}
@@ -532,6 +533,22 @@ def test_a_cut_out_has_no_halo(wide):
     assert set(np.unique(hard.image[..., 3])) == {0, 255}
 
 
+def test_corners_that_lenses_darken_are_ground(tmp_path):
+    y, x = np.mgrid[:120, :160].astype(np.float32)
+    far = np.hypot((y - 60) / 60, (x - 80) / 80)
+    image = np.repeat((200 - 60 * np.clip(far - 1.1, 0, 1))[..., None], 3, axis=2)
+    image[30:90, 50:110] = (180, 40, 30)
+    image[50:70, 70:90] = 200
+    cut = cut_out(image.astype(np.uint8), CutOptions(crop=False))
+    assert cut.image[0, 0, 3] == cut.image[-1, -1, 3] == 0
+    image[90:, 140:] = (20, 20, 120)  # no shade: a thing that the frame cuts off
+    assert cut_out(image.astype(np.uint8), CutOptions(crop=False)).image[-1, -1, 3] == 255
+    save(tmp_path / "a.png", image.astype(np.uint8))
+    layer = {"kind": "picture", "picture": "a.png", "cutout": True}
+    solid, pierced = (one([{**layer, "holes": holes}], tmp_path)[..., 3] > 127 for holes in (False, True))
+    assert int(solid.sum()) - int(pierced.sum()) == pytest.approx(400, abs=45)
+
+
 def test_what_cannot_be_cut_out():
     with pytest.raises(GessoError, match=r"is not plain: its border strays from one smooth colour by \d+\.\d ΔE"):
         cut_out(noise(50, 50))
@@ -642,6 +659,19 @@ def test_cutout_task(tmp_path):
     assert out[60, 52, 0] > 150
     with pytest.raises(GessoError, match="JPEG"):
         gesso.run("cutout", home=tmp_path, picture=tmp_path / "mug.png", out=tmp_path / "m.jpg")
+
+
+def test_the_page_on_scenes_says_it_all(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "scenes.md").read_text()
+    for kind in (*KINDS.values(), Shadow, Format, Scene):
+        missing = [name for name in kind.model_fields if f"`{name}`" not in page and name != "kind"]
+        assert not missing, f"{kind.__name__}: {missing}"
+    assert not [name for name in (*KINDS, *PRESETS) if f"`{name}`" not in page]
+    (tmp_path / "spring.json").write_text(page.split("```json\n")[1].split("```")[0])
+    scene = read_scene(tmp_path / "spring.json")
+    assert len(plans(scene, Files(tmp_path))) == 6
+    result = gesso.run("compose", home=tmp_path, scene=tmp_path / "spring.json", out=tmp_path, only=["dark-banner"])
+    assert result.facts["dark-banner"]["width"] == 1500
 
 
 def test_the_example_scene(tmp_path):

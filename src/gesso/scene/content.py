@@ -8,7 +8,7 @@ import numpy as np
 
 from gesso import memory
 from gesso.errors import GessoError
-from gesso.scene.cutout import cut_out
+from gesso.scene.cutout import CutOptions, cut_out
 from gesso.scene.layers import ColourLayer, GeneratedLayer, Layer, PictureLayer, SheetLayer, TextLayer
 from gesso.scene.loading import Bytes, Loader
 from gesso.scene.pixels import Layered, as_layered, filled, gradient, resized, rotated, unmultiplied
@@ -55,10 +55,11 @@ def natural(layer: Layer, loader: Loader) -> Bytes | None:
     """A picture layer's own pixels, off their background where that is asked; None for other kinds."""
     if isinstance(layer, PictureLayer):
         image = loader.picture(layer.picture)
-        return cut_out(image, name=layer.picture).image if layer.cutout else image
+        return cut_out(image, CutOptions(holes=layer.holes), layer.picture).image if layer.cutout else image
     if isinstance(layer, GeneratedLayer):
         image = loader.drawn(layer.run, layer.seed, layer.label)
-        return cut_out(image, name=f"seed {layer.seed} of {layer.run}").image if layer.cutout else image
+        named = f"seed {layer.seed} of {layer.run}"
+        return cut_out(image, CutOptions(holes=layer.holes), named).image if layer.cutout else image
     return None
 
 
@@ -207,7 +208,10 @@ def _text(layer: TextLayer, canvas: Canvas, loader: Loader) -> Made:
 def sheet_pictures(layer: SheetLayer, loader: Loader) -> list[tuple[str, Bytes]]:
     """The pictures of a sheet, each with its name, off their backgrounds where that is asked."""
     found = loader.pictures(layer.pictures)
-    return [(name, cut_out(image, name=name).image) for name, image in found] if layer.cutout else found
+    if not layer.cutout:
+        return found
+    chosen = CutOptions(holes=layer.holes)
+    return [(name, cut_out(image, chosen, name).image) for name, image in found]
 
 
 def _sheet(layer: SheetLayer, canvas: Canvas, loader: Loader) -> Made:

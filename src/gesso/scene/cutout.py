@@ -25,6 +25,7 @@ SOFTEST = 16  # pixels that an edge is looked for to be soft
 SAMPLE = 40_000  # pixels that a ground is fitted to
 HOLE = 2.5e-4  # of the picture: what is smaller, and like the ground, is no hole
 SPECK = 0.002  # of the object: what is smaller, and apart from it, was dirt
+CORNER, SHADED = 0.3, 4.0  # of the object; times the tolerance: what a corner that lenses darkened may take, and be
 ALIKE = 0.035  # in [0, 1]: object and ground nearer than this cannot be unmixed
 SCALE = np.array([0.8, 1.0, 1.0], np.float32)  # lightness counts a little less: grounds are shaded, seldom tinted
 
@@ -87,7 +88,7 @@ def cut_out(image: UInt8[np.ndarray, "h w c"], options: CutOptions | None = None
             break
         where, away = found, _away(lab, _fitted(lab, found))
     near = away < tolerance
-    ground = _cleaned(_flooded(near) | (_holes(near) if chosen.holes else False))
+    ground = _cleaned(_flooded(near) | (_holes(near) if chosen.holes else False), away < SHADED * tolerance)
     if ground.all():
         raise GessoError(f"All of {name} looks like its background.", "Choose a smaller tolerance.")
     back = _fitted(colours, ground)
@@ -202,14 +203,18 @@ def _shrunk(mask: Mask, by: int) -> Mask:
     return cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_REPLICATE).astype(bool)
 
 
-def _cleaned(ground: Mask) -> Mask:
-    """The ground, and the specks on it that are too small to be of the object."""
+def _cleaned(ground: Mask, like: Mask) -> Mask:
+    """The ground with what is too small to be of the object, and with shaded corners, which are `like` the ground."""
     labels, areas = _pieces(~ground, diagonal=True)
     if len(areas) < 2:
         return ground
-    small = areas < SPECK * areas[1:].max()
-    small[0] = False
-    return ground | small[labels]
+    largest = areas[1:].max()
+    away = areas < SPECK * largest
+    for corner in {int(labels[y, x]) for y in (0, -1) for x in (0, -1)} - {0}:
+        piece = labels == corner
+        away[corner] |= areas[corner] < CORNER * largest and float(like[piece].mean()) > 0.9
+    away[0] = False
+    return ground | away[labels]
 
 
 def _softness(away: Plane, ground: Mask) -> float:

@@ -14,6 +14,7 @@ CALM, WILD = 0.65, 1.5  # how much the spread of lightness may be changed
 PALE, VIVID = 0.6, 1.25  # how much the strength of colours may be changed
 GREY = 14.0  # chroma, in CIE Lab, of what is nearly grey and so shows the light's colour
 LEAST = 64.0  # pixels of scene that colours are taken from
+FREEST = 0.6  # how little faithful strokes are to forms at most: beyond, houses are no longer seen to be houses
 LONGEST = 1024  # pixels: strokes are taken from a scene no larger
 
 
@@ -47,9 +48,9 @@ def harmonised(image: Layered, scene: Layered, amount: float) -> Layered:
 
 
 def stroked(image: Layered, scene: Layered, amount: float, seed: int) -> Layered:
-    """A layer painted anew with the strokes of the scene that it lies in; its alpha stays.
+    """A layer painted anew with the strokes of the scene that it lies in; its alpha stays, and so do its colours.
 
-    image, scene: of one shape. amount: 0 is as it was, 1 as free as can be. Where the scene is transparent it is taken
+    image, scene: of one shape. amount: 0 is as it was, 1 freest. Where the scene is transparent it is taken
     to be of its mean colour; a layer on nothing stays as it is. Raises GessoError for layers smaller than strokes.
     """
     solid = scene[..., 3] > 0.5
@@ -59,12 +60,15 @@ def stroked(image: Layered, scene: Layered, amount: float, seed: int) -> Layered
 
     style = unmultiplied(scene)
     style = np.where(solid[..., None], style, style[solid].mean(axis=0)).astype(np.float32)
-    content = image[..., :3] + (1 - image[..., 3:]) * style
+    alpha, room = image[..., 3:], AROUND * max(image.shape[:2]) / 2
+    fill = image[..., :3].sum((0, 1)) / max(float(alpha.sum()), 1.0)  # around it, its own colours go on
+    fill = (blurred(image, room)[..., :3] + 0.01 * fill) / (blurred(image[..., 3], room)[..., None] + 0.01)
+    content = (image[..., :3] + (1 - alpha) * fill).clip(0, 1).astype(np.float32)
     longest = max(style.shape[:2])
     if longest > LONGEST:
         size = [max(round(side * LONGEST / longest), 1) for side in style.shape[1::-1]]
         style = np.asarray(cv2.resize(style, size, interpolation=cv2.INTER_AREA))
-    painted = final(stylise(content, [style], faithful=1 - amount, seed=seed))
+    painted = final(stylise(content, [style], faithful=1 - FREEST * amount, colours="content", seed=seed))
     return np.dstack([painted * image[..., 3:], image[..., 3]]).astype(np.float32)
 
 

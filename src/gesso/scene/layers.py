@@ -95,7 +95,7 @@ class _Pictured(Layer):
 
     fit: Fit = Field(
         default="contain",
-        description="How it fills width and height: whole within, cut to cover, stretched, or retargeted seam by seam.",
+        description="How it fills width and height: whole within, cut to cover, stretched, or retargeted.",
     )
     focus: tuple[Length, Length] = Field(
         default=("50%", "50%"), description="The point of the picture that stays in sight when it is cut."
@@ -119,7 +119,7 @@ class _Pictured(Layer):
         default=0, ge=0, le=1, description="How far its colours go towards those of the scene around it."
     )
     stroke: float = Field(
-        default=0, ge=0, le=1, description="How far it is painted anew with the strokes of the scene below it."
+        default=0, ge=0, le=1, description="How freely it is painted anew with the strokes of the scene below it."
     )
 
 
@@ -129,6 +129,7 @@ class PictureLayer(_Pictured):
     kind: Literal["picture"] = Field(default="picture", description="What it is.")
     picture: Path = Field(description="The file, seen from the scene's folder.")
     cutout: bool = Field(default=False, description="Take the object off its plain background.")
+    holes: bool = Field(default=False, description="With cutout: off the background seen through holes, too.")
 
 
 class GeneratedLayer(_Pictured):
@@ -141,6 +142,7 @@ class GeneratedLayer(_Pictured):
     seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the picture.")
     label: str | None = Field(default=None, max_length=200, description="What to draw; by the seed if not given.")
     cutout: bool = Field(default=False, description="Take the object off its plain background.")
+    holes: bool = Field(default=False, description="With cutout: off the background seen through holes, too.")
 
 
 class ColourLayer(Layer):
@@ -198,6 +200,7 @@ class SheetLayer(Layer):
     margin: int = Field(default=0, ge=0, le=1000, description="Pixels around them all.")
     trim: bool = Field(default=False, description="Cut transparent edges off every picture first.")
     cutout: bool = Field(default=False, description="Take the objects off their plain backgrounds.")
+    holes: bool = Field(default=False, description="With cutout: off the background seen through holes, too.")
     resample: Literal["smooth", "pixel"] = Field(
         default="smooth", description="How pictures larger than a cell are made smaller."
     )
