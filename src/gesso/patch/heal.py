@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gesso.errors import GessoError
+from gesso.patch.bands import each, threads
 from gesso.patch.field import Places, inside
 from gesso.patch.greedy import filled_inwards
 from gesso.patch.level import How, Source, Target
@@ -21,6 +23,7 @@ Mask = Bool[np.ndarray, "h w"]
 HOW = How(patch=9, ratio=0.7, coarse=27, first=8, steps=(8, 4), trust=1.2, sharp=1.0, exact=0)
 LUCK = 0.5  # of further candidates
 ALIKE = 0.02  # mean difference in the hole below which two candidates are the same
+STARTS = 2  # first fillings of which the best goes on
 MORE = 4  # seeds that are tried beyond those asked for
 DEEP = 1.3  # of a patch: so deep is the hole at most at the first level
 
@@ -31,9 +34,10 @@ def inpaint(
     """Fill a hole with patches of what is around it; yields its surroundings as they become, then the whole picture.
 
     picture: h w c in [0, 1]; hole: h w. luck: how much chance there is in the first filling, so that other seeds find
-    others. avoid: h w, what must not be copied into it. Pixels outside the hole are untouched. Wexler, Shechtman, Irani
-    (PAMI 2007), with guides of roughness (Newson et al., SIAM Journal on Imaging Sciences, 2014). Raises GessoError for
-    a hole that is all or nothing, or leaves too little to fill it from.
+    others; without it, several are begun, and the one whose energy is least on the first level goes on. avoid: h w,
+    what must not be copied into it. Pixels outside the hole are untouched. Wexler, Shechtman, Irani (PAMI 2007), with
+    guides of roughness (Newson et al., SIAM Journal on Imaging Sciences, 2014). Raises GessoError for a hole that is
+    all or nothing, or leaves too little to fill it from.
     """
     check_hole(hole)
     deep = float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max())
@@ -47,10 +51,20 @@ def inpaint(
     part = begin[window]
     allowed = ~hole if avoid is None else ~(hole | avoid)
     first = scales(min(hole.shape), HOW.coarse, HOW.ratio, start)[0]
-    places = _first(begin, guide, hole, allowed, window, first, luck, np.random.default_rng(seed))
-    target = Target(*part.shape[:2], begin=part, guide=guide[window], fixed=~hole[window], places=places)
-    how = replace(HOW, start=first, coarse=1)
-    for step in synthesise(Source(begin, guide, allowed=allowed), target, how, seed):
+    target = Target(*part.shape[:2], begin=part, guide=guide[window], fixed=~hole[window])
+    source, how = Source(begin, guide, allowed=allowed), replace(HOW, start=first, coarse=1)
+    tried: dict[int, tuple[Step, Iterator[Step]]] = {}
+
+    def try_once(number: int) -> None:
+        rng = np.random.default_rng([seed, number] if number else seed)
+        with threads(1):
+            places = _first(begin, guide, hole, allowed, window, first, luck or (LUCK if number else 0.0), rng)
+            steps = synthesise(source, replace(target, places=places), how, seed)
+            tried[number] = next(steps), steps
+
+    each(range(1 if luck else STARTS), try_once)
+    best, rest = min((tried[number] for number in sorted(tried)), key=lambda one: one[0].energy)
+    for step in chain([best], rest):
         if step.done < 1:
             yield step
             continue

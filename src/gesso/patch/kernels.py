@@ -31,10 +31,16 @@ def describe(planes, axes, offset, size, start, end, out):
                 row = planes[c, y + i]
                 for k in range(depth):
                     line = sums[k]
-                    for j in range(size):
-                        weight = axes[k, c, i, j]
+                    weights = axes[k, c, i]
+                    for j in range(0, size - 3, 4):  # four at once: sums are read and written a quarter as often
+                        w0, w1, w2, w3 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+                        r0, r1, r2, r3 = row[j:], row[j + 1 :], row[j + 2 :], row[j + 3 :]
                         for x in range(wide):
-                            line[x] += weight * row[x + j]
+                            line[x] += w0 * r0[x] + w1 * r1[x] + w2 * r2[x] + w3 * r3[x]
+                    for j in range(size // 4 * 4, size):
+                        weight, rest = weights[j], row[j:]
+                        for x in range(wide):
+                            line[x] += weight * rest[x]
         for x in range(wide):
             for k in range(depth):
                 out[y, x, k] = sums[k, x]
