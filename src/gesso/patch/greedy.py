@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32
 
 from gesso.patch.field import inside
+from gesso.patch.kernels import misfits
 
 __all__ = ["filled_inwards"]
 
@@ -72,9 +73,7 @@ def _misfit(
     values: Picture, there: Float[np.ndarray, "p p c"], known: Bool[np.ndarray, "p p"]
 ) -> Float[np.ndarray, "a b"]:
     """For every place of a patch its mean squared difference from what is known."""
-    mask = known.astype(np.float32)
     out = np.zeros((values.shape[0] - len(there) + 1, values.shape[1] - len(there) + 1), np.float32)
-    for c in range(values.shape[2]):
-        plane, part = np.ascontiguousarray(values[..., c]), np.ascontiguousarray(there[..., c] * mask)
-        out += cv2.matchTemplate(plane, part, cv2.TM_SQDIFF, mask=mask)
-    return np.maximum(out, 0) / max(float(mask.sum()), 1.0)
+    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    misfits(planes, np.ascontiguousarray(there.transpose(2, 0, 1), np.float32), np.ascontiguousarray(known), out)
+    return out / max(int(known.sum()), 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gesso.compiled import compiled, inlined
 
-__all__ = ["DEPTH", "describe", "nearest", "refine", "search", "usage", "vote", "vote_back"]
+__all__ = ["DEPTH", "describe", "misfits", "nearest", "refine", "search", "usage", "vote", "vote_back"]
 
 DEPTH = 32
 WORD = np.uint64(0xFFFFFFFF)
@@ -240,3 +240,22 @@ def usage(field, active, out):
         for x in range(field.shape[1]):
             if active[y, x]:
                 out[field[y, x, 0], field[y, x, 1]] += np.float32(1)
+
+
+@compiled
+def misfits(planes, there, known, out):
+    """For every place of a patch the sum of its squared differences from what is known; out: h' w', zero before.
+
+    planes: c h w. there: c p p. known: p p.
+    """
+    size = known.shape[0]
+    for y in range(out.shape[0]):
+        line = out[y]
+        for i in range(size):
+            for j in range(size):
+                if known[i, j]:
+                    for c in range(planes.shape[0]):
+                        row, value = planes[c, y + i, j:], there[c, i, j]
+                        for x in range(out.shape[1]):
+                            difference = row[x] - value
+                            line[x] += difference * difference
