@@ -2,10 +2,11 @@
 
     python -m bench.styles --peer FOLDER [--side 256]
 
-peer: GPDM's own code (github.com/ariel415el/GPDM). It runs with its own settings for style transfer, of its README at a
-quarter of the size: from the content, scales from a quarter of the side to all of it by .85, 300 steps each, 64
-projections, no noise. torchvision, which has no CPU build, is asked for resizing only: torch's own takes its place. The
-measure is its sliced Wasserstein loss of 7 × 7 patches with 256 projections, the lower the more alike.
+peer: GPDM's own code (github.com/ariel415el/GPDM), and tqdm unpacked beside it. It runs with its own settings for style
+transfer, those of its README at a quarter of the size: from the content, scales from a quarter of the side to all of it
+by .85, 300 steps each, 64 projections, no noise. torchvision, which has no CPU build, is asked for resizing only:
+torch's own takes its place. The measure is its sliced Wasserstein loss of 7 × 7 patches with 256 projections, the lower
+the more alike.
 """
 
 import argparse
