@@ -22,6 +22,7 @@ __all__ = ["KINDS", "USUAL", "Kind", "find_damage", "unstained"]
 Kind = Literal["scratches", "cracks", "dust", "holes", "stains"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 USUAL: tuple[Kind, ...] = ("scratches", "cracks", "dust", "holes")  # stains are asked for by name
+TEAR, HOLE = 4e-4, 4e-3  # shares of the picture from which on torn borders and holes within it are looked for
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 Plane = Float[np.ndarray, "h w"]
@@ -289,7 +290,8 @@ def _holes(picture: Picture, sensitivity: float) -> Mask:
     for number in range(1, len(stats)):
         x, y, w, h, area = stats[number]
         sides = np.array([x == 0, y == 0, x + w == width, y + h == height])
-        if area < max(48, 4e-4 * height * width / lenient) or area > 0.25 * height * width or sides.sum() > 2:
+        least = TEAR if sides.any() else HOLE  # small flat lights within a picture are highlights, more often than not
+        if area < max(48, least * height * width / lenient) or area > 0.25 * height * width or sides.sum() > 2:
             continue
         if (w == width or h == height) and sides.sum() >= 2:  # a margin rather than a tear
             continue

@@ -16,7 +16,7 @@ from gesso.patch.pyramid import scales
 
 __all__ = ["How", "Source", "Step", "Target", "final", "needed", "synthesise"]
 
-PLANES = 5  # copies of source and target that are in memory at once, beside descriptions: as measured at 1024²
+PLANES = 6  # copies of source and target in memory at once, beside descriptions: as measured at 1024² and 4096²
 
 
 class Step(NamedTuple):
