@@ -21,7 +21,7 @@ __all__ = ["KINDS", "USUAL", "Kind", "find_damage", "unstained"]
 
 Kind = Literal["scratches", "cracks", "dust", "holes", "stains"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-USUAL: tuple[Kind, ...] = ("scratches", "cracks", "dust", "holes")  # stains are asked for by name
+USUAL: tuple[Kind, ...] = ("scratches", "dust", "holes")  # cracks and stains are asked for by name
 TEAR, HOLE = 4e-4, 4e-3  # shares of the picture from which on torn borders and holes within it are looked for
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]

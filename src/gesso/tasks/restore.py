@@ -25,8 +25,9 @@ MEANT = {
 class RestoreOptions(Options):
     """Find and heal scratches, cracks, dust and holes in a picture; correct noise, fading and yellowing in part.
 
-    Beside the new picture come the mask of what was healed (white; change it and give it back with --mask), a sheet of
-    before and after, and a report. What is not damaged for certain is left alone: look at the mask.
+    Cracks and stains are looked for when they are named: much that belongs to pictures looks like them. Beside the new
+    picture come the mask of what was healed (white; change it and give it back with --mask), a sheet of before and
+    after, and a report. What is not damaged for certain is left alone: look at the mask.
     """
 
     picture: Path = Field(description="The picture.")
@@ -35,7 +36,7 @@ class RestoreOptions(Options):
         default=None, description="What to heal, white on black, of the picture's size; found if not given."
     )
     find: str = Field(
-        default="scratches,cracks,dust,holes",
+        default="scratches,dust,holes",
         description="Kinds of damage to look for, with commas: scratches, cracks, dust, holes, stains; or none.",
     )
     sensitivity: float = Field(
