@@ -191,6 +191,8 @@ def test_a_picture_of_a_machine_stays_one(place):
     assert mark_of("compositeSynthetic", [given]) == "compositeWithTrainedAlgorithmicMedia"
     made = work("inpaint", place, picture=given, mask=place / "m.png").paths[0]
     assert read_source(made) == "compositeWithTrainedAlgorithmicMedia"
+    for name in ("upscale", "restore"):
+        assert read_source(work(name, place, picture=given).paths[0]) == "compositeWithTrainedAlgorithmicMedia"
 
 
 def test_recipes_without_a_model_are_told_from_those_with_one(place):

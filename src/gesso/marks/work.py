@@ -33,7 +33,9 @@ def target_of(out: Path | None, given: Path, word: str, inputs: Sequence[Path] =
         target.exists() and other.expanduser().exists() and target.samefile(other.expanduser())
         for other in (given, *inputs)
     ):
-        raise GessoError(f"{target} is a picture that this is made from.", "Name another file with --out.")
+        raise GessoError(
+            f"{target} is a picture that this is made from, and is never written over.", "Name another file with --out."
+        )
     return target
 
 

@@ -48,9 +48,10 @@ class Cutout(Task[CutoutOptions]):
         from gesso.data.picture import open_picture
         from gesso.marks.picture import write_picture
         from gesso.marks.recipe import Source, Work, read_source
+        from gesso.marks.work import target_of
         from gesso.scene.cutout import CutOptions, cut_out
 
-        target = options.out or options.picture.with_name(f"{options.picture.stem}-cutout.png")
+        target = target_of(options.out, options.picture, "cutout")
         if target.suffix.lower() in (".jpg", ".jpeg"):
             raise GessoError(f"{target.name} cannot be transparent: it is a JPEG.", "Name a .png, .webp or .avif file.")
         opened = open_picture(options.picture)

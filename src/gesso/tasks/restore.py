@@ -74,15 +74,12 @@ class Restore(Task[RestoreOptions]):
         """Find, heal, correct, write; the Result is the report in sentences, its facts are its figures."""
         import numpy as np
 
-        from gesso import __version__
         from gesso.data.picture import open_picture
         from gesso.files import write_json
         from gesso.marks.picture import write_picture
-        from gesso.marks.recipe import Work
+        from gesso.marks.work import mark_of, target_of, write_work
 
-        target = options.out or options.picture.with_name(f"{options.picture.stem}-restored.png")
-        if target.expanduser().absolute() == options.picture.expanduser().absolute():
-            raise GessoError(f"{target.name} is the picture itself, which is never written over.", "Name another file.")
+        target = target_of(options.out, options.picture, "restored", [options.mask] if options.mask else [])
         if options.conserve and target.suffix.lower() in LOSSY:
             raise GessoError(
                 f"{target.name} cannot keep every pixel as it is: that format is lossy.",
@@ -109,18 +106,15 @@ class Restore(Task[RestoreOptions]):
             yield Result(text, (*written, report), facts)
             return
         image = yield from _healed(opened, found, options, facts)
-        recipe = Work(
-            gesso=__version__, task="restore", inputs=_inputs(opened, options),
-            options=options.model_dump(exclude={"picture", "out", "mask", "look", "recipe", "seed"}), seed=options.seed,
-            width=image.shape[1], height=image.shape[0],
-        )  # fmt: skip
-        write_picture(
-            target, image, recipe if options.recipe else None, source="algorithmicallyEnhanced", premultiplied=False,
-            dpi=opened.dpi,
+        write_work(
+            target, image, "restore", _inputs(opened, options),
+            options.model_dump(exclude={"picture", "mask", "look"}), seed=options.seed,
+            source="algorithmicallyEnhanced", recipe=options.recipe, premultiplied=False, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the restored picture")
         page = _sheet(opened, image, found)
-        write_picture(paths["before-after.png"], page, source="algorithmicallyEnhanced")
+        mark = mark_of("algorithmicallyEnhanced", [opened.path])
+        write_picture(paths["before-after.png"], page, source=mark)
         yield Preview(paths["before-after.png"], "before and after")
         changed = (image != opened.image).any(axis=2) & ~(found.mask | found.stains)
         facts["changed_outside"] = round(float(changed.mean()), 6)
@@ -128,11 +122,11 @@ class Restore(Task[RestoreOptions]):
         yield Result(_sentences(facts, options), (target, *written, paths["before-after.png"], report), facts)
 
 
-def _inputs(opened: "Opened", options: RestoreOptions) -> dict[str, str]:
+def _inputs(opened: "Opened", options: RestoreOptions) -> dict[Path, str]:
     from gesso.files import sha256_of
 
-    given = {opened.path.name: opened.sha256}
-    return given | ({options.mask.name: sha256_of(options.mask.expanduser())} if options.mask else {})
+    given = {opened.path: opened.sha256}
+    return given | ({options.mask: sha256_of(options.mask.expanduser())} if options.mask else {})
 
 
 def _found(options: RestoreOptions, opened: "Opened") -> _Found:

@@ -37,15 +37,11 @@ class Upscale(Task[UpscaleOptions]):
         """Read, enlarge, write; the Result names the picture."""
         import numpy as np
 
-        from gesso import __version__
         from gesso.data.picture import open_picture
-        from gesso.marks.picture import straight, write_picture
-        from gesso.marks.recipe import Work
+        from gesso.marks.work import target_of, write_work
         from gesso.patch.upscale import shrunk, upscale
 
-        target = options.out or options.picture.with_name(f"{options.picture.stem}-large.png")
-        if target.expanduser().absolute() == options.picture.expanduser().absolute():
-            raise GessoError(f"{target.name} is the picture itself, which is never written over.", "Name another file.")
+        target = target_of(options.out, options.picture, "large")
         opened = open_picture(options.picture)
         yield from (Message(f"{opened.path.name}: {note}.") for note in opened.notes)
         old_height, old_width = opened.image.shape[:2]
@@ -57,13 +53,10 @@ class Upscale(Task[UpscaleOptions]):
         image = np.round(large * 255).astype(np.uint8)
         if image.shape[2] == 4:
             image[..., :3] = np.minimum(image[..., :3], image[..., 3:])
-        recipe = Work(
-            gesso=__version__, task="upscale", inputs={opened.path.name: opened.sha256},
-            options={"width": width, "height": height, "sharp": options.sharp}, seed=0, width=width, height=height,
-        )  # fmt: skip
-        write_picture(
-            target, straight(image), recipe if options.recipe else None, source="algorithmicallyEnhanced",
-            premultiplied=False, dpi=opened.dpi,
+        write_work(
+            target, image, "upscale", {opened.path: opened.sha256},
+            {"width": width, "height": height, "sharp": options.sharp}, seed=0, source="algorithmicallyEnhanced",
+            recipe=options.recipe, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the larger picture")
         again = shrunk(image.astype(np.float32) / 255, old_height, old_width)
