@@ -85,25 +85,6 @@ def nearest_by_looking(target, source):
     return (flat**2).sum(1)[:, None] + (from_**2).sum(1)[None] - 2 * flat @ from_.T
 
 
-def test_the_exact_search_is_exact():
-    axes = Axes.of(blobs(20, 24), 5, rng())
-    source, target = axes.describe(blobs(20, 24)), axes.describe(blobs(18, 22, 1))
-    field = Field(
-        np.zeros((*target.shape[:2], 2), np.int32),
-        np.zeros(target.shape[:2], np.float32),
-        np.ones(target.shape[:2], bool),
-    )
-    far = nearest_by_looking(target, source)
-    field.settle(target, source, None)
-    np.testing.assert_allclose(field.distance.ravel(), far.min(1), rtol=1e-3, atol=1e-3)
-    field.settle(target, source, 0.005)
-    weighted = far / (0.005 + far.min(0))[None]
-    chosen = field.places[..., 0] * source.shape[1] + field.places[..., 1]
-    took = weighted[np.arange(len(far)), chosen.ravel()]
-    np.testing.assert_allclose(took, weighted.min(1), rtol=1e-2, atol=1e-2)
-    np.testing.assert_allclose(field.distance.ravel(), far[np.arange(len(far)), chosen.ravel()], rtol=1e-2, atol=2e-3)
-
-
 def test_patchmatch_comes_near_the_exact_search():
     picture = blobs(70, 60)
     axes = Axes.of(picture, 5, rng())
@@ -236,14 +217,14 @@ def test_quilting_fits_what_is_fixed():
 
 def test_a_picture_begun_as_itself_stays():
     picture = blobs(72, 66)
-    how = How(start=0.5, coarse=1, first=3, steps=(3, 2), exact=0)
+    how = How(start=0.5, coarse=1, first=3, steps=(3, 2))
     made = final(synthesise(Source(picture), Target(72, 66, begin=picture), how))
     assert np.abs(made - picture).mean() < 0.02
 
 
 def test_large_pictures_are_refined_without_descriptions(monkeypatch):
     picture = blobs(72, 66)
-    how = How(start=0.5, coarse=1, first=3, steps=(3, 2), exact=0)
+    how = How(start=0.5, coarse=1, first=3, steps=(3, 2))
     whole = final(synthesise(Source(picture), Target(72, 66, begin=picture), how))
     monkeypatch.setattr("gesso.patch.level.MOST", 5000)
     light = final(synthesise(Source(picture), Target(72, 66, begin=picture), how))

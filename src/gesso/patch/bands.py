@@ -22,9 +22,9 @@ def available() -> int:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Within, the patch engine uses so many threads; without, as many as the process may."""
-    token = _count.set(max(count, 1))
+def threads(count: int | None) -> Iterator[None]:
+    """Within, the patch engine uses so many threads; with None, and without, as many as the process may."""
+    token = _count.set(count)
     try:
         yield
     finally:

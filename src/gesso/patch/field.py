@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 from gesso.patch.bands import each_band
-from gesso.patch.kernels import DEPTH, describe, nearest, refine, search
+from gesso.patch.kernels import DEPTH, describe, refine, search
 
 __all__ = ["FORBIDDEN", "Axes", "Field", "Places", "inside", "scaled_field"]
 
@@ -114,23 +114,6 @@ class Field:
 
         each_band(len(self.distance), work)
         self.sweeps += 1
-
-    def settle(self, target: np.ndarray, source: np.ndarray, alpha: float | None) -> None:
-        """The very nearest places, by looking at all; with alpha those that are nearest for a place seldom used.
-
-        Granot et al., CVPR 2022 (GPNN), equation 2: distances are divided by alpha + how near the source's patch is
-        to any of the target. Distances are then recomputed as they are.
-        """
-        weight = np.ones(source.shape[:2], np.float32)
-        if alpha is not None:
-            least, back = np.zeros_like(weight), np.zeros((*weight.shape, 2), np.int32)
-            one = np.ones(target.shape[:2], np.float32)
-            bare = source.copy()
-            bare[..., -1] = 0
-            each_band(len(weight), lambda start, end: nearest(bare, target, one, start, end, back, least))
-            weight = 1 / (np.float32(alpha) + least)
-        each_band(len(self.distance), lambda s, e: nearest(target, source, weight, s, e, self.places, self.distance))
-        self.distance /= weight[self.places[..., 0], self.places[..., 1]]
 
 
 def scaled_field(

@@ -20,7 +20,7 @@ __all__ = ["candidates", "check_hole", "fill_smoothly", "inpaint", "outpaint", "
 
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
-HOW = How(patch=9, ratio=0.7, coarse=27, first=8, steps=(8, 3), trust=1.2, sharp=1.0, exact=0)
+HOW = How(patch=9, ratio=0.7, coarse=27, first=8, steps=(8, 3), trust=1.2, sharp=1.0)
 LUCK = 0.5  # of further candidates
 ALIKE = 0.02  # mean difference in the hole below which two candidates are the same
 STARTS = 2  # first fillings of which the best goes on

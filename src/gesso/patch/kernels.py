@@ -9,7 +9,7 @@ import numpy as np
 
 from gesso.compiled import compiled, inlined
 
-__all__ = ["DEPTH", "describe", "misfits", "nearest", "refine", "search", "usage", "vote", "vote_back"]
+__all__ = ["DEPTH", "describe", "misfits", "refine", "search", "usage", "vote", "vote_back"]
 
 DEPTH = 32
 WORD = np.uint64(0xFFFFFFFF)
@@ -161,26 +161,6 @@ def refine(target, source, allowed, field, distance, before, active, start, end,
                     continue
                 if ty != sy or tx != sx:
                     far = _differ(target, y, x, source, ty, tx, size, channels, best)
-                    if far < best:
-                        best, sy, sx = far, ty, tx
-            distance[y, x] = best
-            field[y, x, 0], field[y, x, 1] = sy, sx
-
-
-@compiled
-def nearest(target, source, weight, start, end, field, distance):
-    """Of every patch of rows start to end the very nearest in the source, its distance times the weight of the latter.
-
-    target: h w DEPTH; source: h' w' DEPTH; weight: h' w'. distance: h w, weighted.
-    """
-    source_high, source_wide = weight.shape
-    for y in range(start, end):
-        for x in range(target.shape[1]):
-            patch = target[y, x]
-            best, sy, sx = np.float32(3e38), 0, 0
-            for ty in range(source_high):
-                for tx in range(source_wide):
-                    far = _far(patch, source[ty, tx]) * weight[ty, tx]
                     if far < best:
                         best, sy, sx = far, ty, tx
             distance[y, x] = best

@@ -29,13 +29,10 @@ class How:
     steps: tuple[int, int] = (10, 3)  # of search and vote: at the second level and at the last
     first: int = 1  # at the first level
     sweeps: int = 2  # of PatchMatch in a step
-    noise: float = 0.0  # added to what it begins with, a standard deviation
     complete: float = 0.0  # weight of the source's own votes, so that all of it is used
     even: float = 0.0  # cost of using a place more often than others
     keen: float = 1.0  # below 1, neighbours stay together: see `kernels.search`
-    alpha: float | None = 0.005  # GPNN's; the smaller, the more complete
     wrap: tuple[bool, bool] = (False, False)  # whether the picture goes on at the other side, in y and x
-    exact: int = 4200  # patches up to which all are looked at
     sharp: float = 1.0  # how narrow the weights of votes are, against the third quarter of distances
     calm: float = 0.0  # the least width of weights, as a share of how different the source's patches are
     trust: float = 1.0  # above 1, what is deeper in the unknown by a pixel counts less by so much
@@ -104,8 +101,6 @@ class Level:
             self.picture = self.values[target.places[..., 0], target.places[..., 1]]
         else:
             self.picture = resized(self.values if self.begin is None else self.begin, self.high, self.wide)
-        if before is None and how.noise:
-            self.picture = self.picture + rng.normal(0, how.noise, self.picture.shape).astype(np.float32)
         shape = tuple(n + (how.patch - 1) * (w - 1) for n, w in zip((self.high, self.wide), how.wrap, strict=True))
         active = np.ones(shape, bool)
         self.known: np.ndarray | None = None
@@ -200,18 +195,13 @@ class Level:
             self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
         self.wanted = self.axes.describe(target, self.wanted if self.wanted.size else None)
         priced = how.even > 0 or len(self.shares) > 1
-        few = not priced and max(self.places.distance.size, self.allowed.size) <= how.exact
-        if few:
-            self.places.settle(self.wanted, self.described, how.alpha)
-        for _ in range(0 if few else how.sweeps):
+        for _ in range(how.sweeps):
             if priced:
                 self._price()
             self.places.improve(self.wanted, self.described, 1, rng, how.keen)
         if priced:
             self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
-        if self.back is not None and few:
-            self.back.settle(self.described, self.wanted, None)
-        elif self.back is not None:
+        if self.back is not None:
             self.back.improve(self.described, self.wanted, how.sweeps, rng, how.keen)
 
     def _keys(self, soft: bool) -> Picture:

@@ -18,7 +18,7 @@ __all__ = ["retarget", "variation"]
 
 Picture = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
-HOW = How(ratio=0.7, first=6, steps=(5, 3), complete=0.5, keen=0.95, sharp=0.5, calm=0.03, exact=0)
+HOW = How(ratio=0.7, first=6, steps=(5, 3), complete=0.5, keen=0.95, sharp=0.5, calm=0.03)
 BASE, BLOCK = 64, 26  # of variations: pixels of the shorter side at the first level, and of a block there
 UPRIGHT, STILL = 0.006, 0.002  # what it costs to move a block down, and across where little may differ
 COARSE = 40  # pixels of the shorter side at the first level of retargeting

@@ -19,7 +19,7 @@ __all__ = ["stylise"]
 
 Picture = Float[np.ndarray, "h w 3"]
 Plane = Float[np.ndarray, "h w"]
-HOW = How(ratio=0.7, coarse=12, start=0.15, first=6, steps=(6, 3), even=0.005, sharp=0.5, exact=0, faint=0.5)
+HOW = How(ratio=0.7, coarse=12, start=0.15, first=6, steps=(6, 3), even=0.005, sharp=0.5, faint=0.5)
 BASE = 512  # pixels of the shorter side up to which the content is followed, at stroke 1
 LOOSE, STRICT = 0.35, 1.5  # weight of the guides at faithful 0 and 1
 PULL = 1.3  # of fine details towards the content, at faithful 1

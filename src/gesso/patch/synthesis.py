@@ -1,8 +1,7 @@
 """A whole picture from the patches of another: search and vote in turns, from coarse to fine.
 
 Expectation and maximisation in the manner of Kwatra et al. (SIGGRAPH 2005) and Simakov et al. (CVPR 2008), on fields by
-PatchMatch (Barnes et al., SIGGRAPH 2009) and, while the picture is small, by looking at all patches with GPNN's
-normalisation (Granot et al., CVPR 2022). Texture, style, retargeting and variations are settings of this.
+PatchMatch (Barnes et al., SIGGRAPH 2009). Texture, style, retargeting and variations are settings of this.
 """
 
 from collections.abc import Iterator

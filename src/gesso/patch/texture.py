@@ -17,7 +17,7 @@ from gesso.patch.synthesis import Step, synthesise
 __all__ = ["height_map", "normal_map", "synthesise_texture", "wang_tiles"]
 
 Picture = Float[np.ndarray, "h w c"]
-HOW = How(ratio=0.7, first=10, steps=(6, 3), complete=0.3, keen=0.9, sharp=0.5, calm=0.03, exact=0)
+HOW = How(ratio=0.7, first=10, steps=(6, 3), complete=0.3, keen=0.9, sharp=0.5, calm=0.03)
 JOINED = replace(HOW, keen=1.0, sharp=1.0, calm=0.0, complete=0.0, trust=1.2)  # where it is joined to what there is
 BASE = 56  # pixels of the sample's shorter side at the first level
 BLOCK = 22  # side of a block of the first layout there

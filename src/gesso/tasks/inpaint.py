@@ -38,7 +38,6 @@ class Inpaint(Task[InpaintOptions]):
         from gesso.marks.work import target_of, to_bytes, write_work
         from gesso.memory import afford
         from gesso.patch import candidates, needed, threads
-        from gesso.patch.bands import available
         from gesso.patch.heal import check_hole
 
         target = target_of(options.out, options.picture, "inpaint", [options.mask])
@@ -51,7 +50,7 @@ class Inpaint(Task[InpaintOptions]):
         high, wide = hole.shape
         afford(needed(high * wide, high * wide), f"Filling {wide}×{high} pixels", "Make the picture smaller.")
         begun, found = time.monotonic(), []
-        with threads(options.threads or available()):
+        with threads(options.threads):
             for step in candidates(opened.image.astype(np.float32) / 255, hole, options.count, options.seed):
                 found.append(step)
                 left = (time.monotonic() - begun) / len(found) * (options.count - len(found))

@@ -42,7 +42,6 @@ class Outpaint(Task[OutpaintOptions]):
         from gesso.marks.work import target_of, to_bytes, write_work
         from gesso.memory import afford
         from gesso.patch import needed, outpaint, threads
-        from gesso.patch.bands import available
         from gesso.tasks import read_pixels, working
 
         target = target_of(options.out, options.picture, "outpaint")
@@ -58,7 +57,7 @@ class Outpaint(Task[OutpaintOptions]):
         afford(needed(high * wide, height * width), f"A picture of {width}×{height}", "Ask for a smaller size.")
         top, left = round((height - high) * DOWN[options.down]), round((width - wide) * ACROSS[options.across])
         begun = time.monotonic()
-        with threads(options.threads or available()):
+        with threads(options.threads):
             picture = opened.image.astype(np.float32) / 255
             steps = outpaint(picture, height, width, top, left, seed=options.seed)
             made = to_bytes((yield from working(steps, home, "outpaint")))

@@ -37,7 +37,6 @@ class Retarget(Task[RetargetOptions]):
         from gesso.marks.work import target_of, write_work
         from gesso.memory import afford
         from gesso.patch import needed, reshuffle, retarget, threads
-        from gesso.patch.bands import available
         from gesso.tasks import read_pixels, working
 
         masks = [path for path in (options.protect, options.move) if path is not None]
@@ -52,7 +51,7 @@ class Retarget(Task[RetargetOptions]):
         high, wide = picture.shape[:2]
         width, height = (wide, high) if options.size is None else read_pixels(options.size)
         afford(needed(high * wide, height * width), f"A picture of {width}×{height}", "Ask for a smaller --size.")
-        with threads(options.threads or available()):
+        with threads(options.threads):
             if options.move is not None:
                 moved = open_mask(options.move, high, wide)
                 right, down = _by(options.by)

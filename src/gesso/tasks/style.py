@@ -67,7 +67,6 @@ class Style(Task[StyleOptions]):
         from gesso.files import sha256_of
         from gesso.marks.work import target_of, write_work
         from gesso.patch import stylise, threads
-        from gesso.patch.bands import available
         from gesso.tasks import working
 
         if options.content.expanduser().is_dir():
@@ -80,7 +79,7 @@ class Style(Task[StyleOptions]):
         colours = _sized(opened.colours, options.size)
         yield from _memory(colours, styles)
         begun = time.monotonic()
-        with threads(options.threads or available()):
+        with threads(options.threads):
             choices = _choices(options, opened, colours)
             steps = stylise(colours, [one.colours for one in styles], seed=options.seed, **choices)
             painted = yield from working(steps, home, "style")
@@ -206,7 +205,6 @@ def _film(options: StyleOptions) -> Iterator[Event]:
     from gesso.data.write import natural
     from gesso.marks.work import write_work
     from gesso.patch import stylise_frames, threads
-    from gesso.patch.bands import available
 
     folder = options.content.expanduser()
     frames = [path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in SUFFIXES]
@@ -230,7 +228,7 @@ def _film(options: StyleOptions) -> Iterator[Event]:
                 raise GessoError(f"{path.name} has another size than {frames[0].name}.", "Give all frames one size.")
             yield _sized(one.colours, options.size)
 
-    with threads(options.threads or available()):
+    with threads(options.threads):
         choices = _choices(options, opened, _sized(opened.colours, options.size))
         made = stylise_frames(read(), [one.colours for one in styles], seed=options.seed, **choices)
         for done, (path, painted) in enumerate(zip(frames, made, strict=True), 1):

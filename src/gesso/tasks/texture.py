@@ -56,7 +56,6 @@ class Texture(Task[TextureOptions]):
         from gesso.marks.work import target_of
         from gesso.memory import afford
         from gesso.patch import needed, panorama, synthesise_texture, threads
-        from gesso.patch.bands import available
         from gesso.tasks import read_pixels, working
 
         target = target_of(options.out, options.sample, "texture", options.map)
@@ -77,7 +76,7 @@ class Texture(Task[TextureOptions]):
         begun = time.monotonic()
         wrap = ("y" in options.wrap or options.tile or options.wrap == "both",
                 "x" in options.wrap or options.tile or options.wrap == "both")  # fmt: skip
-        with threads(options.threads or available()):
+        with threads(options.threads):
             if options.wang:
                 yield from _wang(options, opened, maps, sample, target, width)
                 return

@@ -36,7 +36,6 @@ class Variations(Task[VariationsOptions]):
         from gesso.marks.work import target_of, write_work
         from gesso.memory import afford
         from gesso.patch import final, needed, threads, variation
-        from gesso.patch.bands import available
 
         target = target_of(options.out, options.picture, "variation")
         opened = open_picture(options.picture)
@@ -44,7 +43,7 @@ class Variations(Task[VariationsOptions]):
         picture, begun, paths = opened.premultiplied, time.monotonic(), list[Path]()
         high, wide = picture.shape[:2]
         afford(needed(high * wide, high * wide, 8), f"A variation of {wide}×{high} pixels", "Make the picture smaller.")
-        with threads(options.threads or available()):
+        with threads(options.threads):
             for number in range(options.count):
                 seed = options.seed + number
                 made = final(variation(picture, different=options.different, seed=seed))
