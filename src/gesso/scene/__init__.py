@@ -7,7 +7,8 @@ backgrounds.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gesso.scene.cutout import CutOptions, cut_out
+    from gesso.scene.choices import CutOptions
+    from gesso.scene.cutout import cut_out
     from gesso.scene.layers import Scene
     from gesso.scene.loading import Files
     from gesso.scene.reading import read_scene, scene_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CutOptions", "Files", "Scene", "cut_out", "plans", "read_scene", "render", "scene_of"]
 
 _PLACES = {
-    "CutOptions": "cutout", "Files": "loading", "Scene": "layers", "cut_out": "cutout", "plans": "rendering",
+    "CutOptions": "choices", "Files": "loading", "Scene": "layers", "cut_out": "cutout", "plans": "rendering",
     "read_scene": "reading", "render": "rendering", "scene_of": "reading",
 }  # fmt: skip
 

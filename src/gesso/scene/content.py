@@ -8,7 +8,8 @@ import numpy as np
 
 from gesso import memory
 from gesso.errors import GessoError
-from gesso.scene.cutout import CutOptions, cut_out
+from gesso.scene.choices import CutOptions
+from gesso.scene.cutout import cut_out
 from gesso.scene.layers import ColourLayer, GeneratedLayer, Layer, PictureLayer, SheetLayer, TextLayer
 from gesso.scene.loading import Bytes, Loader
 from gesso.scene.pixels import Layered, as_layered, filled, gradient, resized, rotated, unmultiplied

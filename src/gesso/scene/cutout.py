@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from gesso.errors import GessoError
-from gesso.options import Field, Options
+from gesso.scene.choices import CutOptions
 from gesso.scene.pixels import blurred
 
 __all__ = ["Cut", "CutOptions", "cut_out"]
@@ -28,23 +28,6 @@ SPECK = 0.002  # of the object: what is smaller, and apart from it, was dirt
 CORNER, SHADED = 0.3, 4.0  # of the object; times the tolerance: what a corner that lenses darkened may take, and be
 ALIKE = 0.035  # in [0, 1]: object and ground nearer than this cannot be unmixed
 SCALE = np.array([0.8, 1.0, 1.0], np.float32)  # lightness counts a little less: grounds are shaded, seldom tinted
-
-
-class CutOptions(Options):
-    """How an object is taken off its background."""
-
-    tolerance: float | None = Field(
-        default=None,
-        ge=1,
-        le=60,
-        description="How far from the background a colour may be and still be of it, ΔE; by its noise if not given.",
-    )
-    feather: float | None = Field(
-        default=None, ge=0, le=50, description="How deep the edge is soft, in pixels; measured if not given."
-    )
-    holes: bool = Field(default=False, description="Take out background that shows through holes, too.")
-    crop: bool = Field(default=True, description="Cut the picture to the object.")
-    margin: int = Field(default=0, ge=0, le=1000, description="Transparent pixels around a cropped object.")
 
 
 @dataclass

@@ -6,10 +6,11 @@ from typing import cast
 
 from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
-from gesso.options import Field, Options
+from gesso.options import Field
+from gesso.scene.choices import CutOptions
 
 
-class CutoutOptions(Options):
+class CutoutOptions(CutOptions):
     """Take an object off its plain background, with a soft edge and no halo.
 
     The background may be gently shaded, but must surround the object: it is told from the border.
@@ -19,18 +20,6 @@ class CutoutOptions(Options):
     out: Path | None = Field(
         default=None, description="The new picture, png, webp or avif; NAME-cutout.png beside it if not given."
     )
-    tolerance: float | None = Field(
-        default=None,
-        ge=1,
-        le=60,
-        description="How far from the background a colour may be and still be of it, ΔE; by its noise if not given.",
-    )
-    feather: float | None = Field(
-        default=None, ge=0, le=50, description="How deep the edge is soft, in pixels; measured if not given."
-    )
-    holes: bool = Field(default=False, description="Take out background that shows through holes, too.")
-    crop: bool = Field(default=True, description="Cut the picture to the object.")
-    margin: int = Field(default=0, ge=0, le=1000, description="Transparent pixels around a cropped object.")
     recipe: bool = Field(default=True, description="Write into the picture how to make it again.")
 
 
@@ -49,7 +38,7 @@ class Cutout(Task[CutoutOptions]):
         from gesso.marks.picture import write_picture
         from gesso.marks.recipe import Source, Work, read_source
         from gesso.marks.work import target_of
-        from gesso.scene.cutout import CutOptions, cut_out
+        from gesso.scene.cutout import cut_out
 
         target = target_of(options.out, options.picture, "cutout")
         if target.suffix.lower() in (".jpg", ".jpeg"):
