@@ -227,6 +227,7 @@ SAID = [
     ("style", {"regions": "m.png"}, "have 2 flat greys for 1 styles"),
     ("style", {"regions": "small.png"}, "Make them 72×64, as the content"),
     ("style", {"content": "empty"}, "There is no picture in"),
+    ("style", {"content": "empty", "network": "a.png"}, "A film is not refined by a network"),
     ("texture", {"sample": "small.png"}, "The sample is 10×10 pixels: too small"),
     ("texture", {"size": "0x10"}, "a side has 16 to 16,384 pixels"),
     ("texture", {"size": "wide"}, "--size wide is no size"),

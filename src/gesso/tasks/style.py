@@ -190,7 +190,7 @@ def _memory(colours: "np.ndarray", styles: "list[Opened]") -> Iterator[Event]:
     taken = 0
     for one in styles:
         own = one.image.shape
-        scale = min(high, wide) / min(own[:2])
+        scale = min(min(high, wide), max(min(own[:2]), 512)) / min(own[:2])  # styles are not enlarged beyond that
         taken += round(own[0] * scale) * round(own[1] * scale)
     count = needed(taken, high * wide)
     said = afford(count, f"Painting {wide}×{high} pixels", "Give a smaller --size.")
@@ -206,6 +206,8 @@ def _film(options: StyleOptions) -> Iterator[Event]:
     from gesso.marks.work import write_work
     from gesso.patch import stylise_frames, threads
 
+    if options.network is not None:
+        raise GessoError("A film is not refined by a network: its frames would flicker.", "Leave --network out.")
     folder = options.content.expanduser()
     frames = [path for path in folder.iterdir() if path.suffix.lower().lstrip(".") in SUFFIXES]
     frames.sort(key=lambda path: natural(path.name))
