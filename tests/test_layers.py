@@ -12,7 +12,7 @@ LONGEST = 420  # lines of a file
 
 ONE = {"errors", "options", "contract"}
 TWO = {"files", "compiled", "memory", "nn", "losses", "augment", "primer", "marks"}
-LIBRARY = {"patch", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
+LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "marks": ONE | {"files"},
     "families": ONE | TWO,
     "patch": ONE | TWO,
+    "finish": ONE | TWO | {"patch", "data"},
     "scene": ONE | TWO | {"patch", "data"},
     "data": ONE | TWO,
     "store": ONE | TWO,

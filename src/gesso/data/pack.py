@@ -109,6 +109,11 @@ class Pack:
         """The text of each picture; an empty string where it has none."""
         return [str(item.get("text") or "") for item in self.items]
 
+    @cached_property
+    def withdrawn(self) -> np.ndarray:
+        """Which pictures were withdrawn and must not be used again, `n` bool: items with `"withdrawn": true`."""
+        return np.array([item.get("withdrawn") is True for item in self.items], bool)
+
     def split(self, held: float) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the pictures to learn from, and of those held out, both in order; always the same for a share.
 

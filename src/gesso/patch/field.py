@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from gesso.patch.bands import each_band
 from gesso.patch.kernels import DEPTH, describe, refine, search
 
-__all__ = ["FORBIDDEN", "Axes", "Field", "Places", "inside", "scaled_field"]
+__all__ = ["FORBIDDEN", "SAMPLED", "Axes", "Field", "Places", "inside", "leading", "scaled_field"]
 
 FORBIDDEN = 1e15  # the last number of the description of a place that must not be used
 SAMPLED = 3000  # patches from which the axes are learned
@@ -27,23 +27,33 @@ def inside(allowed: Bool[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"], size: in
 class Axes:
     """The axes on which patches are described: the principal components of a source's patches.
 
-    along: DEPTH-1 c size size, orthonormal; middle: DEPTH-1, where the mean patch lies on them.
+    along: DEPTH-1 c size size, orthonormal with across: DEPTH-1 g, those of guides that are heard in the middle of a
+    patch only. middle: DEPTH-1, where the mean patch lies on them.
     """
 
     along: Float32[np.ndarray, "d c p p"]
+    across: Float32[np.ndarray, "d g"]
     middle: Float32[np.ndarray, " d"]
     size: int
 
     @classmethod
-    def of(cls, picture: Picture, size: int, rng: np.random.Generator) -> "Axes":
-        """Learn them from a picture; rounded, so that they do not depend on how the machine adds up."""
+    def of(
+        cls, picture: Picture, size: int, rng: np.random.Generator, guide: Picture | None = None, among: int = SAMPLED
+    ) -> "Axes":
+        """Learn them from so many patches of a picture; rounded, so that they do not depend on how the machine adds up.
+
+        guide: h w g, heard in the middle of a patch only.
+        """
         high, wide, channels = picture.shape
-        ys, xs = (rng.integers(0, n - size + 1, SAMPLED) for n in (high, wide))
+        ys, xs = (rng.integers(0, n - size + 1, among) for n in (high, wide))
         windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size), (0, 1))
-        patches = windows[ys, xs].reshape(SAMPLED, -1).astype(np.float64)
+        patches = windows[ys, xs].reshape(among, -1).astype(np.float64)
+        own = patches.shape[1]
+        if guide is not None:
+            patches = np.concatenate([patches, size * guide[ys + size // 2, xs + size // 2]], axis=1)
         middle = patches.mean(0)
         patches -= middle
-        vectors = _leading(patches.T @ patches, DEPTH - 1, rng)
+        vectors = leading(patches.T @ patches, DEPTH - 1, rng)
         largest = np.abs(vectors).argmax(1)
         vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
         vectors = np.round(vectors * 4096) / 4096
@@ -51,15 +61,26 @@ class Axes:
         along[: len(vectors)] = vectors
         offset = np.round(along.astype(np.float64) @ middle * 4096) / 4096
         shape = (DEPTH - 1, channels, size, size)
-        return cls(np.ascontiguousarray(along.reshape(shape)), offset.astype(np.float32), size)
+        return cls(
+            np.ascontiguousarray(along[:, :own].reshape(shape)), np.ascontiguousarray(along[:, own:] * size),
+            offset.astype(np.float32), size,
+        )  # fmt: skip
 
-    def describe(self, picture: Picture, out: np.ndarray | None = None) -> Float32[np.ndarray, "h w d"]:
+    def describe(
+        self, picture: Picture, out: np.ndarray | None = None, guide: Picture | None = None
+    ) -> Float32[np.ndarray, "h w d"]:
         """The descriptions of all patches; the last number, of cost, is zero. out: an array to write them into."""
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32)
+        none = np.empty((0, 0, 0), np.float32)
+        middles = none if guide is None else np.ascontiguousarray(guide.transpose(2, 0, 1), np.float32)
         high, wide = picture.shape[0] - self.size + 1, picture.shape[1] - self.size + 1
         out = np.empty((high, wide, DEPTH), np.float32) if out is None else out
         out[..., -1] = 0
-        each_band(high, lambda start, end: describe(planes, self.along, self.middle, self.size, start, end, out))
+
+        def work(start: int, end: int) -> None:
+            describe(planes, self.along, self.middle, middles, self.across, self.size, start, end, out)
+
+        each_band(high, work)
         return out
 
 
@@ -142,7 +163,7 @@ def scaled_field(
     return found
 
 
-def _leading(matrix: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def leading(matrix: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """The eigenvectors of the largest eigenvalues, as rows: by orthogonal iteration, quicker than finding all.
 
     Golub and Van Loan, Matrix Computations, algorithm 8.2.8, with a few more vectors than are wanted.

@@ -16,10 +16,11 @@ WORD = np.uint64(0xFFFFFFFF)
 
 
 @compiled
-def describe(planes, axes, offset, size, start, end, out):
+def describe(planes, axes, offset, middles, across, size, start, end, out):
     """Coordinates of the patches that begin in rows start to end.
 
-    planes: c h w. axes: DEPTH-1 c size size. offset: DEPTH-1, subtracted. out: h' w' DEPTH; the last is left alone.
+    planes: c h w. axes: DEPTH-1 c size size. offset: DEPTH-1, subtracted. middles: g h w, of which a patch has its
+    middle pixel alone. across: DEPTH-1 g, their axes. out: h' w' DEPTH; the last is left alone.
     """
     channels, wide, depth = planes.shape[0], out.shape[1], axes.shape[0]
     sums = np.empty((depth, wide), np.float32)
@@ -41,6 +42,12 @@ def describe(planes, axes, offset, size, start, end, out):
                         weight, rest = weights[j], row[j:]
                         for x in range(wide):
                             line[x] += weight * rest[x]
+        for c in range(middles.shape[0]):
+            rest = middles[c, y + size // 2, size // 2 :]
+            for k in range(depth):
+                line, weight = sums[k], across[k, c]
+                for x in range(wide):
+                    line[x] += weight * rest[x]
         for x in range(wide):
             for k in range(depth):
                 out[y, x, k] = sums[k, x]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gesso.patch.field import FORBIDDEN, Axes, Field, Places, inside, scaled_field
+from gesso.patch.field import FORBIDDEN, SAMPLED, Axes, Field, Places, inside, scaled_field
 from gesso.patch.kernels import usage
 from gesso.patch.pyramid import resized, resized_mask, soften
 from gesso.patch.votes import Votes
@@ -38,6 +38,9 @@ class How:
     trust: float = 1.0  # above 1, what is deeper in the unknown by a pixel counts less by so much
     guided: float = 1.0  # the last scale at which guides are heard
     faint: float = 1.0  # how much of the pull is left beyond that scale
+    central: bool = False  # whether guides are compared in the middle of patches only, which is quicker
+    learned: int = SAMPLED  # patches from which it is learned on what axes patches differ
+    searched: float = 1.0  # the last scale at which the source is searched; beyond, places are only refined
 
     def steps_at(self, number: int, levels: int) -> int:
         """How many steps the level of that number makes."""
@@ -115,9 +118,9 @@ class Level:
         self.places = self._field(active, before, target.places, rng)
         self.back = self._field_back(shape, before, rng) if how.complete else None
         self.bias = np.zeros(len(source.shares), np.float32) if before is None else before.bias
-        self.light = self.places.distance.size + self.allowed.size > MOST
-        keys = _beside(self.values, self.guide_of_source)
-        self.axes = None if self.light else Axes.of(keys, how.patch, rng)
+        self.light = scale > how.searched + 1e-6 or self.places.distance.size + self.allowed.size > MOST
+        keys, apart = _apart(self.values, self.guide_of_source, how.central)
+        self.axes = None if self.light else Axes.of(keys, how.patch, rng, apart, how.learned)
         self.described = self.wanted = np.empty(0)
         self.soft: bool | None = None  # whether what is described are softened pixels
         self.least = 0.0
@@ -184,16 +187,21 @@ class Level:
     def match(self, rng: np.random.Generator, soft: bool = False) -> None:
         """Find for every patch of the target what is most alike in the source. soft: where the target is blurry."""
         how = self.how
-        target = _wrapped(_beside(self.picture, self.guide), how.wrap, how.patch)
         if self.axes is None:
-            self.places.refine(target, self._keys(soft), self.allowed, how.patch)
+            self.places.refine(*self.compared(soft), self.allowed, how.patch)
             return
         if self.soft is not soft:
-            self.described = self.axes.describe(self._keys(soft), self.described if self.described.size else None)
+            keys, apart = _apart(self._values(soft), self.guide_of_source, how.central)
+            self.described = self.axes.describe(keys, self.described if self.described.size else None, apart)
             self.described[..., -1] = np.where(self.allowed, np.float32(0), np.float32(FORBIDDEN))
             self.soft = soft
             self.least = how.calm * float(np.square(self.described[self.allowed]).sum(1).mean()) if how.calm else 0.0
-        self.wanted = self.axes.describe(target, self.wanted if self.wanted.size else None)
+        target, apart = (
+            None if one is None else _wrapped(one, how.wrap, how.patch)
+            for one in _apart(self.picture, self.guide, how.central)
+        )  # fmt: skip
+        assert target is not None
+        self.wanted = self.axes.describe(target, self.wanted if self.wanted.size else None, apart)
         priced = how.even > 0 or len(self.shares) > 1
         for _ in range(how.sweeps):
             if priced:
@@ -204,9 +212,13 @@ class Level:
         if self.back is not None:
             self.back.improve(self.described, self.wanted, how.sweeps, rng, how.keen)
 
-    def _keys(self, soft: bool) -> Picture:
-        values = soften(self.values, self.how.ratio, self.how.patch + 1) if soft else self.values
-        return _beside(values, self.guide_of_source)
+    def compared(self, soft: bool = False) -> tuple[Picture, Picture]:
+        """The pixels of target and source, with their guides, as patches of them are compared."""
+        target = _wrapped(_beside(self.picture, self.guide), self.how.wrap, self.how.patch)
+        return target, _beside(self._values(soft), self.guide_of_source)
+
+    def _values(self, soft: bool) -> Picture:
+        return soften(self.values, self.how.ratio, self.how.patch + 1) if soft else self.values
 
     def _price(self) -> None:
         """What using each place costs: more where it is used often, and in groups that are used more than wished."""
@@ -234,9 +246,7 @@ class Level:
     def vote(self, last: bool = False) -> None:
         """Make the target anew of what was found. last: whether nothing pulls any more."""
         how = self.how
-        weight = _trust(self.places, how.sharp, self.least)
-        if self.known is not None:
-            weight *= self.known
+        weight = self.weight()
         total, weights = self.votes.cast(self.places.places, weight)
         if self.back is not None and not self.light:
             much = _trust(self.back, how.sharp, self.least) * self.important
@@ -250,6 +260,11 @@ class Level:
         if self.pull is not None and self.begin is not None and not last:
             self.picture = (self.picture + self.pull * self.begin) / (1 + self.pull)
         self._keep()
+
+    def weight(self) -> np.ndarray:
+        """How much the vote of every patch counts."""
+        weight = _trust(self.places, self.how.sharp, self.least)
+        return weight if self.known is None else weight * self.known
 
     def _keep(self) -> None:
         if self.fixed is not None and self.begin is not None:
@@ -266,6 +281,11 @@ def _trust(field: Field, sharp: float, least: float) -> np.ndarray:
 
 def _beside(picture: Picture, guide: Picture | None) -> Picture:
     return picture if guide is None else np.concatenate([picture, guide], axis=2)
+
+
+def _apart(picture: Picture, guide: Picture | None, central: bool) -> tuple[Picture, Picture | None]:
+    """What is compared with all pixels of patches, and what with their middles alone."""
+    return (picture, guide) if central else (_beside(picture, guide), None)
 
 
 def _wrapped(picture: Picture, wrap: tuple[bool, bool], patch: int) -> Picture:

@@ -1,0 +1,186 @@
+"""Honesty about copying: which picture every pixel is from, and no more from one than is allowed.
+
+A pixel is from the picture whose patches had the most to say about it. A *piece* is a connected part that is taken
+from one picture in one go: between neighbours what it is shifted by changes by a pixel at most.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gesso.patch.field import Field
+from gesso.patch.level import Level
+
+__all__ = ["Caps", "Copied", "copied", "keep_below", "pieces", "votes_by_picture"]
+
+ROUNDS = 30  # of giving up parts
+HASTE = 1.15  # by which each round gives up more
+SLACK = 0.01  # of a share, since the last vote moves borders a little
+NEARLY = 0.03  # below its cap a picture counts as full: it would only have to give up in turn
+SMOOTH = 2.0  # patches over which what giving up costs is averaged, so that whole parts are given up
+SWEEPS = 4  # in which what is given up finds another place
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What may come from one picture, as shares of the drawn area. share: in all; piece: in one go."""
+
+    share: float = 0.5
+    piece: float = 0.35
+
+
+@dataclass(frozen=True)
+class Copied:
+    """sources: h w, the number of the picture that each pixel is from, -1 where nothing is drawn.
+
+    numbers: of the pictures in their collection; sources count within them. shares: of each, as parts of the drawn
+    area. piece: the largest piece, as such a part.
+    """
+
+    sources: Int[np.ndarray, "h w"]
+    shares: Float[np.ndarray, " k"]
+    piece: float
+    numbers: tuple[int, ...] = ()
+
+
+def votes_by_picture(level: Level, count: int) -> Float[np.ndarray, "k h w"]:
+    """How much the patches of every picture say about each pixel."""
+    own, weight, patch = _owners(level), level.weight(), level.how.patch
+    more = patch - 1
+    out = np.empty((count, weight.shape[0] + more, weight.shape[1] + more), np.float32)
+    for number in range(count):
+        much = np.pad(np.where(own == number, weight, 0).astype(np.float32), ((more, 0), (more, 0)))
+        much = np.pad(much, ((0, more), (0, more)))
+        out[number] = cv2.boxFilter(much, -1, (patch, patch), anchor=(0, 0), normalize=False)[
+            : out.shape[1], : out.shape[2]
+        ]
+    return out
+
+
+def pieces(level: Level, sources: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
+    """The number of the piece that each pixel belongs to, -1 where nothing is drawn. sources: as `copied` has them."""
+    places, half = level.places.places, level.how.patch // 2
+    high, wide = places.shape[:2]
+    shift = places - np.moveaxis(np.mgrid[:high, :wide], 0, -1)
+    full = np.full((*sources.shape, 2), 1 << 20, np.int64)
+    full[half : half + high, half : half + wide] = shift
+    full = np.where((sources >= 0)[..., None], full, 1 << 20)
+    ok = sources >= 0
+    down = ok[1:] & ok[:-1] & (sources[1:] == sources[:-1]) & (np.abs(full[1:] - full[:-1]).max(2) <= 1)
+    across = ok[:, 1:] & ok[:, :-1] & (sources[:, 1:] == sources[:, :-1])
+    across &= np.abs(full[:, 1:] - full[:, :-1]).max(2) <= 1
+    return _joined(ok, down, across)
+
+
+def copied(level: Level, count: int, drawn: Bool[np.ndarray, "h w"]) -> Copied:
+    """What of a level's picture is from where. drawn: the pixels that count."""
+    sources = np.where(drawn, votes_by_picture(level, count).argmax(0), -1)
+    area = max(int(drawn.sum()), 1)
+    shares = np.bincount(sources[drawn], minlength=count)[:count] / area
+    numbers = pieces(level, sources)
+    largest = int(np.bincount(numbers[numbers >= 0]).max()) if (numbers >= 0).any() else 0
+    return Copied(sources, shares, largest / area)
+
+
+def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: Caps) -> Copied:
+    """Let parts of a picture that has too much find their places in others, those first that lose least by it.
+
+    Where there are no others the picture keeps what it has: look at what is returned.
+    """
+    share, piece = caps.share - SLACK if caps.share < 1 else 1.0, caps.piece
+    found = copied(level, count, drawn)
+    area = int(drawn.sum())
+    for number in range(ROUNDS):
+        worst = int(found.shares.argmax())
+        if found.shares[worst] > share:
+            much, mine = (found.shares[worst] - share) * area, found.sources == worst
+            full = np.flatnonzero(found.shares >= share - NEARLY)
+        elif found.piece > piece:
+            numbers = pieces(level, found.sources)
+            mine = numbers == int(np.bincount(numbers[numbers >= 0]).argmax())
+            much = (found.piece - piece) * area
+            worst = int(found.sources[mine][0])
+            full = np.union1d(np.flatnonzero(found.shares >= share - NEARLY), [worst])
+        else:
+            break
+        much *= HASTE ** (number + 1)
+        if not _give_up(level, mine, worst, full, much) and not _give_up(level, mine, worst, np.array([worst]), much):
+            break
+        found = copied(level, count, drawn)
+    return found
+
+
+def _give_up(level: Level, mine: Bool[np.ndarray, "h w"], worst: int, full: Int[np.ndarray, " f"], much: float) -> bool:
+    """Give so many of the worst picture's pixels to pictures that are not full; False where there is none."""
+    field, half = level.places, level.how.patch // 2
+    high, wide = field.distance.shape
+    allowed = level.allowed & ~np.isin(_groups(level), full)
+    if not allowed.any():
+        return False
+    own = mine[half : half + high, half : half + wide] & field.active
+    own &= _owners(level) == worst
+    if not own.any():
+        return False
+    rng = np.random.default_rng(int(own.sum()))
+    other = Field(_elsewhere(field, own, allowed, rng), np.zeros_like(field.distance), own)
+    target, source = level.compared()
+    for _ in range(SWEEPS):
+        other.refine(target, source, allowed, level.how.patch)
+    lost = cv2.GaussianBlur(np.where(own, other.distance - field.distance, 0), (0, 0), SMOOTH * level.how.patch / 2)
+    lost /= cv2.GaussianBlur(own.astype(np.float32), (0, 0), SMOOTH * level.how.patch / 2) + 1e-3
+    ys, xs = np.nonzero(own)
+    order = np.argsort(lost[ys, xs], kind="stable")
+    # what moves keeps the say that it had: outvoted by its neighbours it would have moved for nothing
+    gone = order[: max(round(min(much + 1, len(order))), 1)]
+    field.places[ys[gone], xs[gone]] = other.places[ys[gone], xs[gone]]
+    return True
+
+
+def _elsewhere(
+    field: Field, own: np.ndarray, allowed: np.ndarray, rng: np.random.Generator
+) -> Int[np.ndarray, "h w 2"]:
+    """For patches that must move, where the nearest one that need not goes on; where that is not allowed, anywhere."""
+    out = Field.random(own, allowed, rng).places
+    stays = ~own & allowed[field.places[..., 0], field.places[..., 1]]
+    if stays.any():
+        _, found = cv2.distanceTransformWithLabels(
+            (~stays).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        label = found.astype(np.int64)
+        where = np.zeros((int(label.max()) + 1, 2), np.int64)
+        ys, xs = np.nonzero(stays)
+        where[label[ys, xs]] = np.stack([ys, xs], axis=1)
+        near = where[label]
+        here = np.moveaxis(np.mgrid[: own.shape[0], : own.shape[1]], 0, -1)
+        place = field.places[near[..., 0], near[..., 1]] + here - near
+        inside = (place >= 0).all(2) & (place < np.array(allowed.shape)).all(2)
+        place = np.clip(place, 0, np.array(allowed.shape) - 1)
+        good = inside & allowed[place[..., 0], place[..., 1]]
+        out = np.where(good[..., None], place, out)
+    return np.where(own[..., None], out, field.places).astype(np.int32)
+
+
+def _owners(level: Level) -> Int[np.ndarray, "h w"]:
+    """The picture that every patch is from."""
+    return _groups(level)[level.places.places[..., 0], level.places.places[..., 1]]
+
+
+def _groups(level: Level) -> Int[np.ndarray, "a b"]:
+    assert level.group is not None
+    return level.group
+
+
+def _joined(
+    ok: Bool[np.ndarray, "h w"], down: Bool[np.ndarray, "h1 w"], across: Bool[np.ndarray, "h w1"]
+) -> Int[np.ndarray, "h w"]:
+    """Connected components of pixels, -1 for those that are not `ok`. down, across: whether neighbours belong together.
+
+    On a canvas of twice the size: pixels at even places, links between them.
+    """
+    high, wide = ok.shape
+    canvas = np.zeros((2 * high - 1, 2 * wide - 1), np.uint8)
+    canvas[::2, ::2], canvas[1::2, ::2], canvas[::2, 1::2] = ok, down, across
+    _, numbers = cv2.connectedComponents(canvas, connectivity=4)
+    return np.where(ok, numbers[::2, ::2] - 1, -1)
