@@ -39,7 +39,7 @@ class Manner:
     patch: int = 7
     begin: float = 0.4
     guide: float = 0.35
-    soft: float = 1 / 32
+    soft: float = 1 / 24
     ratio: float = 0.75
     first: int = 8
     steps: tuple[int, int] = (8, 3)
@@ -53,7 +53,7 @@ class Manner:
         cls, shorter: int, faithful: float = 0.5, patch: int | None = None, complete: float = 0.0, even: float = 0.0,
         caps: Caps | None = None,
     ) -> "Manner":  # fmt: skip
-        """From what a person chooses. shorter: side of the new picture; faithful: 0 to the collection, 1 to the draft."""
+        """From what a person chooses. shorter: side of the new picture; faithful: 0 to the collection, 1 the draft."""
         own = next(size for side, size in PATCHES if shorter >= side) if patch is None else patch
         return cls(
             patch=own, begin=0.2 * 4**faithful, guide=0.15 * 5.4**faithful, complete=complete, even=even,
