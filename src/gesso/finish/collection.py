@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from gesso.contract.finishing import FinishChoices
 from gesso.data.pack import Pack
 from gesso.errors import GessoError
+from gesso.finish.caps import Caps
 from gesso.finish.choose import Chosen, choose
 from gesso.finish.draw import Drawing, Manner, Regions, draw
 from gesso.finish.index import Index
@@ -18,6 +20,7 @@ from gesso.patch.pyramid import resized
 __all__ = ["Collection", "Unit"]
 
 TURNS = {"none": (0,), "mirror": (0, 4), "all": tuple(range(8))}
+EVENEST = 0.1  # of the engine's cost of using a place often, where a person asks for the most
 HALVES = (0, 2, 4, 6)  # turns that keep the sides of a picture that is not square
 Picture = Float[np.ndarray, "h w c"]
 
@@ -38,12 +41,32 @@ class Collection:
     usable: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, pack: Pack, index: Index) -> "Collection":
-        """Of a data set, without what was withdrawn; raises GessoError where nothing is left."""
+    def of(cls, pack: Pack, index: Index, rows: Int[np.ndarray, " m"] | None = None) -> "Collection":
+        """Of a data set, without what was withdrawn; raises GessoError where nothing is left.
+
+        rows: numbers of the pictures that may be used, all if not given.
+        """
         usable = ~pack.withdrawn
+        if rows is not None:
+            usable &= np.isin(np.arange(pack.count), rows)
         if not usable.any():
             raise GessoError(f"Every picture of '{pack.name}' was withdrawn.", "Name another data set.")
         return cls(pack, index, usable)
+
+    def manner(self, choices: FinishChoices, height: int, width: int) -> Manner:
+        """How a new picture of that size is drawn; raises GessoError where a patch does not fit into a picture."""
+        unit = self.unit(height, width)
+        manner = Manner.of(
+            min(height, width), choices.faithful, choices.patch, choices.complete, EVENEST * choices.even,
+            Caps(choices.most_share, choices.most_piece),
+        )  # fmt: skip
+        if min(unit) < 2 * manner.patch:
+            raise GessoError(
+                f"The pictures of '{self.pack.name}' are {unit.width}×{unit.height} in the new one, too small for "
+                f"patches of {manner.patch} pixels.",
+                "Give a smaller --patch, or a larger --size.",
+            )
+        return manner
 
     def unit(self, height: int, width: int) -> Unit:
         """How large its pictures are used in a new picture of that size: as large as fits."""

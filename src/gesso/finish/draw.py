@@ -98,7 +98,7 @@ def draw(
     level: Level | None = None
     for number, scale in enumerate(plan.sizes):
         level = Level(plan.source, plan.target, plan.how, scale, level, rng)
-        yield plan.work(level, number, rng)
+        yield plan.work(level, number, rng, soft=number > 0)
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,14 @@ class Plan:
     numbers: tuple[int, ...]
     caps: Caps
 
-    def work(self, level: Level, number: int, rng: np.random.Generator) -> Drawing:
-        """Search and vote at one level, the one of that number, and keep below the caps."""
+    def work(self, level: Level, number: int, rng: np.random.Generator, soft: bool) -> Drawing:
+        """Search and vote at one level, the one of that number, and keep below the caps.
+
+        soft: whether the level begins with a picture enlarged from the one before it.
+        """
         last, count = number == len(self.sizes) - 1, self.how.steps_at(number, len(self.sizes))
         for step in range(count):
-            level.match(rng, soft=number > 0 and step == 0)
+            level.match(rng, soft=soft and step == 0)
             if step == count - 1:
                 keep_below(level, len(self.numbers), drawn_of(level.picture), self.caps)
             level.vote(last=last and step == count - 1)

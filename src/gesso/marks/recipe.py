@@ -20,8 +20,10 @@ from gesso.options import Field, Options
 
 __all__ = [
     "Original",
+    "Part",
     "Recipe",
     "Source",
+    "Taken",
     "Work",
     "as_json",
     "parameters",
@@ -60,6 +62,28 @@ class Original(Options):
     copied: bool = Field(description="Whether it is a near-copy.")
 
 
+class Part(Options):
+    """How much of a picture is from one picture of a collection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    source: Word = Field(description="File name of that picture.")
+    share: float = Field(ge=0, le=1, description="Share of the drawn area.")
+
+
+class Taken(Options):
+    """What of a finished picture is from which pictures of a collection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: Word = Field(description="Name of the collection.")
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 over its pixels and labels.")
+    share: float = Field(ge=0, le=1, description="Largest share of the drawn area that is from one picture.")
+    piece: float = Field(ge=0, le=1, description="Largest connected piece that was taken in one go, as such a share.")
+    parts: tuple[Part, ...] = Field(default=(), max_length=64, description="The pictures, largest shares first.")
+    options: dict[str, JsonValue] = Field(default={}, description="Every choice of finishing.")
+
+
 class Recipe(Options):
     """How to make a picture again: the same model, seed and device give the same picture."""
 
@@ -82,6 +106,7 @@ class Recipe(Options):
     device: Word = Field(default="cpu", description="Kind of device that drew it.")
     precision: Word = Field(default="float32", description="Precision of the arithmetic.")
     original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
+    taken: Taken | None = Field(default=None, description="What was taken from the collection, where it was finished.")
 
 
 class Work(Options):
@@ -96,6 +121,8 @@ class Work(Options):
     seed: int = Field(ge=0, lt=2**63, description="Seed of this very picture.")
     width: int = Field(ge=1, description="Width in pixels.")
     height: int = Field(ge=1, description="Height in pixels.")
+    original: Original | None = Field(default=None, description="How like it is to the collection's, where looked at.")
+    taken: Taken | None = Field(default=None, description="What was taken from a collection, where one was used.")
 
 
 def parameters(recipe: Recipe | Work) -> str:
@@ -139,8 +166,9 @@ def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> by
 def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    if isinstance(recipe, Recipe) and recipe.original is None:  # as before there was such a thing
-        del values["original"]
+    for name in ("original", "taken"):
+        if values[name] is None:  # as before there was such a thing
+            del values[name]
     text = json.dumps(values, allow_nan=False)
     if len(text) > LONGEST:
         raise GessoError(f"The recipe is {len(text):,} characters long; a picture holds {LONGEST:,}.")

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.marks.picture import SUFFIXES, write_picture
-from gesso.marks.recipe import Source, Work, read_source
+from gesso.marks.recipe import Original, Source, Taken, Work, read_source
 
 __all__ = ["mark_of", "target_of", "to_bytes", "write_work"]
 
@@ -68,17 +68,19 @@ def write_work(
     recipe: bool = True,
     premultiplied: bool = True,
     dpi: float | None = None,
+    original: Original | None = None,
+    taken: Taken | None = None,
 ) -> Path:
     """Write what was made from given pictures, whole or not at all; returns the path.
 
     picture: bytes, or floats in [0, 1]. inputs: the files, and the SHA-256 of each. options: all that was chosen; paths
-    become names. premultiplied: whether colours are multiplied by alpha.
+    become names. premultiplied: whether colours are multiplied by alpha. original, taken: where a collection was used.
     """
     image = picture if picture.dtype == np.uint8 else to_bytes(picture)
     chosen = {name: _plain(value) for name, value in options.items() if name not in DULL}
     work = Work(
         gesso=__version__, task=task, inputs={file.name: digest for file, digest in inputs.items()}, options=chosen,
-        seed=seed, width=image.shape[1], height=image.shape[0],
+        seed=seed, width=image.shape[1], height=image.shape[0], original=original, taken=taken,
     )  # fmt: skip
     return write_picture(
         path, image, work if recipe else None, source=mark_of(source, list(inputs)), quality=quality,

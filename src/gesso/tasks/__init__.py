@@ -9,7 +9,7 @@ import importlib
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gesso.errors import GessoError, nearest
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from gesso.contract.family import Family
     from gesso.contract.task import Event, Result, Task
     from gesso.data import Pack
+    from gesso.finish.draw import Drawing
     from gesso.options import Options
     from gesso.patch.synthesis import Step
     from gesso.sample import Drawn, Model
     from gesso.store import Run
+
+Stage = TypeVar("Stage", bound="Step | Drawing")
 
 LARGEST = 16_384  # pixels of a side of a work on a single picture
 SHOWN_EVERY = 2.0  # seconds between two previews of a work on a single picture
@@ -242,6 +245,11 @@ def drawing(
 
 def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event, None, np.ndarray]":
     """Follow a work on a single picture; yields how far it is, now and then what it looks like, and returns it."""
+    return (yield from following(steps, home, name)).picture
+
+
+def following(steps: "Iterator[Stage]", home: Path, name: str) -> "Generator[Event, None, Stage]":
+    """As `working`, and returns the last step whole."""
     import time
 
     from gesso.contract.task import Preview, Progress
@@ -249,15 +257,15 @@ def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event,
     from gesso.marks.work import to_bytes
 
     begun = shown = time.monotonic()
-    picture = None
+    last = None
     for step in steps:
-        picture, now = step.picture, time.monotonic()
+        last, now = step, time.monotonic()
         yield Progress(step.done, 1.0, "", (now - begun) * (1 - step.done) / max(step.done, 1e-9))
         if step.done < 1 and now - shown > SHOWN_EVERY and step.picture.shape[2] in (1, 3, 4):
-            yield Preview(write_picture(home / "previews" / f"{name}.png", to_bytes(picture)), "so far")
+            yield Preview(write_picture(home / "previews" / f"{name}.png", to_bytes(step.picture)), "so far")
             shown = now
-    assert picture is not None
-    return picture
+    assert last is not None
+    return last
 
 
 def read_pixels(text: str, option: str = "--size") -> tuple[int, int]:
