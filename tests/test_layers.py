@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "marks": ONE | {"files"},
     "families": ONE | TWO,
     "patch": ONE | TWO,
-    "finish": ONE | TWO | {"patch", "data"},
+    "finish": ONE | TWO | {"patch", "data", "scene"},
     "scene": ONE | TWO | {"patch", "data"},
     "data": ONE | TWO,
     "store": ONE | TWO,

@@ -24,7 +24,7 @@ from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
 from gesso.marks.picture import as_pil, encode, sheet, to_uint8
-from gesso.marks.recipe import Original, Recipe
+from gesso.marks.recipe import Original, Recipe, Taken
 from gesso.options import Options
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ SEEDS = 2**32  # a fresh seed is below this, so that it can be read aloud; any b
 class Drawn:
     """A picture that was drawn. image: `h w c` uint8, premultiplied where c = 4; label: the one asked for or drawn.
 
-    original: how like it is to learned pictures, where that was looked at.
+    original: how like it is to learned pictures, where that was looked at. taken: what is from which of them, where
+    it was finished.
     """
 
     seed: int
     label: str | None
     image: UInt8[np.ndarray, "h w c"]
     original: Original | None = None
+    taken: Taken | None = None
 
     @property
     def pil(self) -> "Image":
@@ -178,7 +180,7 @@ class Model:
         return Recipe(
             gesso=__version__, run=self.run, number=self.number, model=self.sha256, step=self.step,
             family=self.family.name, seed=drawn.seed, label=drawn.label, knobs=knobs.model_dump(mode="json"),
-            width=width, height=height, device=self.device, original=drawn.original,
+            width=width, height=height, device=self.device, original=drawn.original, taken=drawn.taken,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from gesso.data.pack import Pack
 from gesso.errors import GessoError
 from gesso.finish.caps import Caps
 from gesso.finish.choose import Chosen, choose
-from gesso.finish.draw import Drawing, Manner, Regions, draw
+from gesso.finish.draw import Drawing, Manner, draw
 from gesso.finish.index import Index
 from gesso.patch.atlas import turned
 from gesso.patch.pyramid import resized
@@ -117,12 +117,10 @@ class Collection:
         return out
 
     def finish(
-        self, draft: Picture, height: int, width: int, manner: Manner, *, chosen: Sequence[Chosen] | None = None,
-        regions: Regions | None = None, count: int = 12, turns: str = "none", seed: int = 0,
+        self, draft: Picture, height: int, width: int, manner: Manner, *, count: int = 12, turns: str = "none",
+        seed: int = 0,
     ) -> Iterator[Drawing]:  # fmt: skip
         """Draw a draft anew at a size; yields better and better pictures, the last is the answer. See `draw`."""
-        if chosen is None:
-            chosen = self.choose([draft], height, width, count, turns, seed=seed)
+        chosen = self.choose([draft], height, width, count, turns, seed=seed)
         pictures = self.pictures(chosen, self.unit(height, width))
-        numbers = [one.number for one in chosen]
-        yield from draw(draft, pictures, height, width, manner, numbers=numbers, regions=regions, seed=seed)
+        yield from draw(draft, pictures, height, width, manner, numbers=[one.number for one in chosen], seed=seed)

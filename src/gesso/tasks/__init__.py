@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from gesso.contract.family import Family
     from gesso.contract.task import Event, Result, Task
     from gesso.data import Pack
+    from gesso.finish import Collection
     from gesso.finish.draw import Drawing
+    from gesso.marks.recipe import Original
     from gesso.options import Options
     from gesso.patch.synthesis import Step
     from gesso.sample import Drawn, Model
@@ -60,6 +62,11 @@ TASKS: dict[str, Entry] = {
         "gesso.tasks.explain:Explain",
         "Look",
         "Show what the critic, or a classifier of the labels, looks at in pictures.",
+    ),
+    "finish": Entry(
+        "gesso.tasks.finish:Finish",
+        "Make",
+        "Draw rough drafts again, large and crisp, with the patches of a collection.",
     ),
     "style": Entry(
         "gesso.tasks.style:Style",
@@ -206,23 +213,31 @@ class Learned(NamedTuple):
 
 def learned(run: "Run", home: str | os.PathLike[str] | None = None) -> Learned:
     """The pictures of a run's data set; raises GessoError where that is gone, or has changed since the run began."""
-    from gesso.data import open_pack
     from gesso.data.reading import at_size
     from gesso.train.plan import classes
 
     data, facts = run.record["data"], run.record["facts"]
+    pack, rows = learned_rows(run, home)
+    _, held = pack.split(data.get("held_out", 0.0))
+    _, numbers, _ = classes(pack.labels, pack.label_ids)
+    size = (facts["height"], facts["width"])
+    sources = [str(pack.items[i].get("source", "")) for i in rows]
+    images, apart = (at_size(pack.images[some], *size) for some in (rows, held))
+    return Learned(pack, images, apart, numbers[rows], numbers[held], sources)
+
+
+def learned_rows(run: "Run", home: str | os.PathLike[str] | None = None) -> "tuple[Pack, np.ndarray]":
+    """The data set of a run, and the numbers of the pictures that it learned from; raises GessoError as `learned`."""
+    from gesso.data import open_pack
+
+    data = run.record["data"]
     pack = open_pack(data["name"], find_home(home))
     if pack.fingerprint != data["fingerprint"]:
         raise GessoError(
             f"The data set '{pack.name}' has changed since run {run.root.name} learned from it.",
             "Import the old pictures again, or train a new run.",
         )
-    rows, held = pack.split(data.get("held_out", 0.0))
-    _, numbers, _ = classes(pack.labels, pack.label_ids)
-    size = (facts["height"], facts["width"])
-    sources = [str(pack.items[i].get("source", "")) for i in rows]
-    images, apart = (at_size(pack.images[some], *size) for some in (rows, held))
-    return Learned(pack, images, apart, numbers[rows], numbers[held], sources)
+    return pack, pack.split(data.get("held_out", 0.0))[0]
 
 
 def drawing(
@@ -266,6 +281,53 @@ def following(steps: "Iterator[Stage]", home: Path, name: str) -> "Generator[Eve
             shown = now
     assert last is not None
     return last
+
+
+def collection(pack: "Pack", rows: "np.ndarray | None" = None) -> "Generator[Event, None, Collection]":
+    """A data set as something to draw with; yields how far its index is where it has none yet.
+
+    rows: numbers of the pictures that may be used, all if not given.
+    """
+    from gesso.contract.task import Message, Progress
+    from gesso.finish import Collection, index_of, known_index
+
+    if known_index(pack) is None:
+        yield Message(f"Making the index of '{pack.name}', once …")
+    making = index_of(pack)
+    while True:
+        try:
+            done, total = next(making)
+        except StopIteration as end:
+            return Collection.of(pack, end.value, rows)
+        yield Progress(done, total, "parts of pictures")
+
+
+def comparer(
+    images: "np.ndarray", sources: "Sequence[str]", pack: "Pack"
+) -> "Generator[Event, None, Callable[[np.ndarray], Original]]":
+    """Yields what is being done; returns what tells of a picture, h w c bytes, how like it is to some of a data set.
+
+    images: n h w c bytes of the size that pictures are compared in; sources: names of their files.
+    """
+    from gesso.contract.task import Message
+    from gesso.data.reading import at_size
+    from gesso.marks.recipe import Original
+    from gesso.measure.nearest import Collection
+    from gesso.measure.originality import finished, found, known_scale
+
+    yield Message(f"Comparing with {len(images):,} pictures of '{pack.name}' …")
+    known = Collection.of(images)
+    kept = finished(known_scale(known, images, pack.path, pack.fingerprint))
+
+    def look(image: "np.ndarray") -> Original:
+        seen = finished(found(known, at_size(image[None], *images.shape[1:3]), kept))
+        which = int(seen.near.which[0])
+        return Original(
+            likeness=round(float(seen.likeness[0]), 4), limit=kept.limit, copied=bool(seen.copies[0]),
+            nearest=sources[which][-1000:] if which >= 0 else None,
+        )  # fmt: skip
+
+    return look
 
 
 def read_pixels(text: str, option: str = "--size") -> tuple[int, int]:

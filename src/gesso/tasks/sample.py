@@ -1,28 +1,33 @@
 """`gesso sample`: new pictures by a trained generator, or one that it drew before, once more."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gesso.contract.finishing import FinishChoices
 from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
-from gesso.options import Field, Options
+from gesso.options import Field
 
 if TYPE_CHECKING:
+    from gesso.finish import Collection
     from gesso.marks.recipe import Recipe
-    from gesso.sample import Model
+    from gesso.sample import Drawn, Model
 
 CHART = 256  # pictures at most in one grid
 
 
-class SampleOptions(Options):
+class SampleOptions(FinishChoices):
     """Draw new pictures with a trained generator.
 
     A picture depends on its seed alone: the same model, seed and options give the same picture, whatever it is
     drawn together with. Each carries the recipe to make it again, which --like reads.
+
+    Where the data set's pictures are larger than what the generator draws, its drafts are finished at that size with
+    patches of the collection, at most half of one from a single picture; --no-finish leaves them as they are.
     """
 
     run: str = Field(default="", description="The run: its number, its name, or its data set for the latest.")
@@ -43,6 +48,13 @@ class SampleOptions(Options):
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
     like: Path | None = Field(default=None, description="Draw this picture again, from the recipe that it carries.")
+    finish: bool = Field(
+        default=True, description="Finish each with the collection's patches, where that makes it larger."
+    )
+    size: int | None = Field(
+        default=None, ge=16, le=4096,
+        description="Shorter side of finished pictures in pixels; the data set's if not given.",
+    )  # fmt: skip
     recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
     originality: bool = Field(
         default=False, description="Compare each with the learned pictures; its recipe then says how like it is."
@@ -74,12 +86,21 @@ class Sample(Task[SampleOptions]):
             knobs, label, recipe = model.family.Knobs.from_pairs(options.set), options.label, None
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
-        look = (yield from _comparer(model, home)) if options.originality else None
+        finisher = yield from _finisher(options, model, recipe, home)
+        look = None
+        if options.originality:
+            from gesso import tasks
+            from gesso.store import Run
+
+            learned = tasks.learned(Run.open(home, model.run), home)
+            look = yield from tasks.comparer(learned.images, learned.sources, learned.pack)
 
         paths: list[Path] = []
         shown = []
         count, begun, copies = 1 if options.like else options.count, time.monotonic(), 0
         for done, drawn in enumerate(draw(model.family, range(first, first + count), label, knobs), 1):
+            if finisher is not None:
+                drawn = finisher.finished(drawn)
             if look is not None:
                 drawn = replace(drawn, original=look(drawn.image))
                 copies += bool(drawn.original and drawn.original.copied)
@@ -104,6 +125,10 @@ class Sample(Task[SampleOptions]):
             yield Preview(grid, f"seeds {first} to {shown[-1].seed}")
         what = f"{count:,} pictures, seeds {first} to {last}" if count > 1 else f"One picture, seed {first}"
         said = f"{what}, by {model.run}, step {model.step:,}."
+        if finisher is not None:
+            facts |= {"finished": finisher.size, "largest_share": finisher.most}
+            said += f" Finished with patches of '{finisher.collection.pack.name}': at most {finisher.most:.0%} of one "
+            said += "is from a single picture."
         if look is not None:
             facts["copies"] = copies
             said += f" Near-copies of learned pictures: {copies:,}."
@@ -134,28 +159,69 @@ def _load(ref: str, home: Path, device: str) -> "Model":
     return tasks.load(ref, home, device)
 
 
-def _comparer(model: "Model", home: Path) -> Any:
-    """Yields what is being done; returns what tells of a picture how like it is to learned ones."""
+@dataclass
+class Finisher:
+    """Draws the drafts of a model anew. size: of the finished pictures, h w; most: the largest share so far."""
+
+    collection: "Collection"
+    choices: FinishChoices
+    size: tuple[int, int]
+    most: float = 0.0
+
+    def finished(self, drawn: "Drawn") -> "Drawn":
+        """A drawn picture, finished, with what was taken from where."""
+        from gesso.finish.sources import taken_of
+        from gesso.marks.work import to_bytes
+
+        draft = drawn.image.astype("float32") / 255
+        how = self.choices
+        *_, last = self.collection.finish(
+            draft, *self.size, self.collection.manner(how, *self.size), count=how.pictures, turns=how.turns
+        )
+        assert last.copied is not None
+        options = how.model_dump(include={*FinishChoices.model_fields})
+        taken = taken_of(last.copied, self.collection.pack, options)
+        self.most = max(self.most, taken.share)
+        return replace(drawn, image=to_bytes(last.picture), taken=taken)
+
+
+def _finisher(
+    options: SampleOptions, model: "Model", recipe: "Recipe | None", home: Path
+) -> "Generator[Event, None, Finisher | None]":
+    """What finishes the drafts of a model; None where that was not wanted, or would not make them larger."""
     from gesso import tasks
-    from gesso.marks.recipe import Original
-    from gesso.measure.nearest import Collection
-    from gesso.measure.originality import finished, found, known_scale
+    from gesso.finish.sources import withdrawn_among
     from gesso.store import Run
 
-    learned = tasks.learned(Run.open(home, model.run), home)
-    yield Message(f"Comparing with the {len(learned.images):,} learned pictures …")
-    collection = Collection.of(learned.images)
-    kept = finished(known_scale(collection, learned.images, learned.pack.path, learned.pack.fingerprint))
-
-    def look(image: Any) -> Original:
-        seen = finished(found(collection, image[None], kept))
-        which = int(seen.near.which[0])
-        return Original(
-            likeness=round(float(seen.likeness[0]), 4), limit=kept.limit, copied=bool(seen.copies[0]),
-            nearest=learned.sources[which][-1000:] if which >= 0 else None,
-        )  # fmt: skip
-
-    return look
+    facts, taken = model.family.facts, recipe.taken if recipe is not None else None
+    asked = options.size is not None or taken is not None
+    if not options.finish or (recipe is not None and taken is None):
+        if options.size is not None:
+            raise GessoError("--size is that of finished pictures.", "Leave out --no-finish, or --size.")
+        return None
+    try:
+        pack, rows = tasks.learned_rows(Run.open(home, model.run), home)
+    except GessoError as error:
+        if asked:
+            raise
+        yield Message(f"The drafts are not finished: {error.problem}", "warning")
+        return None
+    size = (pack.height, pack.width)
+    if options.size is not None:
+        scale = options.size / min(facts.height, facts.width)
+        size = round(facts.height * scale), round(facts.width * scale)
+    choices: FinishChoices = options
+    if recipe is not None and taken is not None:
+        size, choices = (recipe.height, recipe.width), FinishChoices.of(taken.options)
+        gone = withdrawn_among(taken, pack)
+        if gone:
+            raise GessoError(f"{gone[0]}, which {options.like} is partly from, was withdrawn.", "Draw a new picture.")
+    if size[0] <= facts.height and size[1] <= facts.width and not asked:
+        return None
+    collection = yield from tasks.collection(pack, rows)
+    collection.manner(choices, *size)  # what cannot be done is said before anything is drawn
+    yield Message(f"Finishing at {size[1]}×{size[0]} with patches of '{pack.name}'; --no-finish leaves drafts rough.")
+    return Finisher(collection, choices, size)
 
 
 def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
@@ -165,7 +231,11 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     from gesso.store import list_runs
 
     assert options.like is not None
-    chosen = [f"--{name}" for name in ("seed", "label", "set") if name in options.model_fields_set]
+    chosen = [
+        f"--{name}"
+        for name in ("seed", "label", "set", "size", *FinishChoices.model_fields)
+        if name in options.model_fields_set
+    ]
     if chosen:
         raise GessoError(f"--like takes everything from the picture, {chosen[0]} too.", f"Leave out {chosen[0]}.")
     recipe = read_recipe(options.like)
