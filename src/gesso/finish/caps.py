@@ -5,18 +5,19 @@ from one picture in one go: between neighbours what it is shifted by changes by 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gesso.patch.field import Field
+from gesso.patch.field import Field, Places
 from gesso.patch.level import Level
 
 __all__ = ["Caps", "Copied", "copied", "keep_below", "pieces", "votes_by_picture"]
 
-ROUNDS = 30  # of giving up parts
-HASTE = 1.15  # by which each round gives up more
+ROUNDS = 12  # of giving up parts
+PART = 0.4  # of what is too much that moves at a time
 SLACK = 0.01  # of a share, since the last vote moves borders a little
 NEARLY = 0.03  # below its cap a picture counts as full: it would only have to give up in turn
 SMOOTH = 2.0  # patches over which what giving up costs is averaged, so that whole parts are given up
@@ -92,50 +93,57 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
     share, piece = caps.share - SLACK if caps.share < 1 else 1.0, caps.piece
     found = copied(level, count, drawn)
     area = int(drawn.sum())
-    for number in range(ROUNDS):
+    for _ in range(ROUNDS):
         worst = int(found.shares.argmax())
         if found.shares[worst] > share:
-            much, mine = (found.shares[worst] - share) * area, found.sources == worst
-            full = np.flatnonzero(found.shares >= share - NEARLY)
+            mine, too_much = found.sources == worst, lambda now, who=worst: float(now.shares[who]) - share
         elif found.piece > piece:
             numbers = pieces(level, found.sources)
             mine = numbers == int(np.bincount(numbers[numbers >= 0]).argmax())
-            much = (found.piece - piece) * area
-            worst = int(found.sources[mine][0])
-            full = np.union1d(np.flatnonzero(found.shares >= share - NEARLY), [worst])
+            worst, too_much = int(found.sources[mine][0]), lambda now: now.piece - piece
         else:
             break
-        much *= HASTE ** (number + 1)
-        if not _give_up(level, mine, worst, full, much) and not _give_up(level, mine, worst, np.array([worst]), much):
+        full = np.union1d(np.flatnonzero(found.shares >= share - NEARLY), [worst])
+        ways = _ways_out(level, mine, worst, full) or _ways_out(level, mine, worst, np.array([worst]))
+        if ways is None:
             break
-        found = copied(level, count, drawn)
+        start = 0
+        while start < len(ways.ys) and (much := too_much(found)) > 0:  # a part at a time: more may follow than moved
+            some = slice(start, start + max(round(PART * much * area), 1))
+            at = ways.ys[some], ways.xs[some]
+            level.places.places[at] = ways.places[at]  # what moves keeps its say: outvoted, it had moved for nothing
+            start = some.stop
+            found = copied(level, count, drawn)
     return found
 
 
-def _give_up(level: Level, mine: Bool[np.ndarray, "h w"], worst: int, full: Int[np.ndarray, " f"], much: float) -> bool:
-    """Give so many of the worst picture's pixels to pictures that are not full; False where there is none."""
+class _Ways(NamedTuple):
+    """Where patches can go: places, of all, and rows and columns of those that can, what loses least first."""
+
+    places: Places
+    ys: Int[np.ndarray, " n"]
+    xs: Int[np.ndarray, " n"]
+
+
+def _ways_out(level: Level, mine: Bool[np.ndarray, "h w"], worst: int, full: Int[np.ndarray, " f"]) -> _Ways | None:
+    """Where the worst picture's patches within some pixels can go, to pictures that are not full; None for nowhere."""
     field, half = level.places, level.how.patch // 2
     high, wide = field.distance.shape
     allowed = level.allowed & ~np.isin(_groups(level), full)
-    if not allowed.any():
-        return False
-    own = mine[half : half + high, half : half + wide] & field.active
-    own &= _owners(level) == worst
-    if not own.any():
-        return False
+    own = mine[half : half + high, half : half + wide] & field.active & (_owners(level) == worst)
+    if not (allowed.any() and own.any()):
+        return None
     rng = np.random.default_rng(int(own.sum()))
     other = Field(_elsewhere(field, own, allowed, rng), np.zeros_like(field.distance), own)
     target, source = level.compared()
     for _ in range(SWEEPS):
         other.refine(target, source, allowed, level.how.patch)
-    lost = cv2.GaussianBlur(np.where(own, other.distance - field.distance, 0), (0, 0), SMOOTH * level.how.patch / 2)
-    lost /= cv2.GaussianBlur(own.astype(np.float32), (0, 0), SMOOTH * level.how.patch / 2) + 1e-3
+    wide_as = SMOOTH * level.how.patch / 2
+    lost = cv2.GaussianBlur(np.where(own, other.distance - field.distance, 0), (0, 0), wide_as)
+    lost /= cv2.GaussianBlur(own.astype(np.float32), (0, 0), wide_as) + 1e-3
     ys, xs = np.nonzero(own)
     order = np.argsort(lost[ys, xs], kind="stable")
-    # what moves keeps the say that it had: outvoted by its neighbours it would have moved for nothing
-    gone = order[: max(round(min(much + 1, len(order))), 1)]
-    field.places[ys[gone], xs[gone]] = other.places[ys[gone], xs[gone]]
-    return True
+    return _Ways(other.places, ys[order], xs[order])
 
 
 def _elsewhere(

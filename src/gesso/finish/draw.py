@@ -17,7 +17,7 @@ from gesso.patch.atlas import atlas
 from gesso.patch.level import How, Level, Source, Target
 from gesso.patch.pyramid import blurred, resized, scales
 
-__all__ = ["Drawing", "Manner", "Plan", "Regions", "draw", "drawn_of", "prepare"]
+__all__ = ["Drawing", "Manner", "Plan", "Regions", "draw", "drawn_of", "prepare", "shown"]
 
 Picture = Float[np.ndarray, "h w c"]
 LEARNED = 1200  # patches from which axes are learned
@@ -122,17 +122,17 @@ class Plan:
         for step in range(count):
             level.match(rng, soft=soft and step == 0)
             if step == count - 1:
-                keep_below(level, len(self.numbers), drawn_of(level.picture), self.caps)
+                keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), self.caps)
             level.vote(last=last and step == count - 1)
         if not last:
             return Drawing(
-                _within(level.picture.clip(0, 1), round(self.margin * self.sizes[number])),
+                _within(shown(level.picture), round(self.margin * self.sizes[number])),
                 self._done(number),
                 level.energy,
             )
-        found = copied(level, len(self.numbers), drawn_of(level.picture))
+        found = copied(level, len(self.numbers), drawn_of(shown(level.picture)))
         found = replace(found, sources=_within(found.sources, self.margin), numbers=self.numbers)
-        return Drawing(_within(level.picture.clip(0, 1), self.margin), 1.0, level.energy, found)
+        return Drawing(_within(shown(level.picture), self.margin), 1.0, level.energy, found)
 
     def _done(self, number: int) -> float:
         work = [s * s * self.how.steps_at(i, len(self.sizes)) for i, s in enumerate(self.sizes)]
@@ -149,7 +149,7 @@ def prepare(
     margin = max(round(1 / sizes[0]), manner.patch) if draft.shape[2] == 4 else 0  # a pixel at the first level
     around = ((margin, margin), (margin, margin), (0, 0))
     sigma = manner.soft * min(height, width)
-    begin = resized(draft, height, width).clip(0, 1)
+    begin = shown(resized(draft, height, width))
     own, group = np.unique(np.asarray(numbers), return_inverse=True)
 
     def guide(picture: Picture, code: np.ndarray | None) -> Picture:
@@ -175,6 +175,14 @@ def prepare(
         Target(height + 2 * margin, width + 2 * margin, np.pad(begin, around), guide(begin, code), outside),
         how, sizes, margin, tuple(int(n) for n in own), manner.caps,
     )  # fmt: skip
+
+
+def shown(picture: Picture) -> Picture:
+    """A picture within its bounds: in [0, 1], colours not beyond alpha."""
+    if picture.shape[2] != 4:
+        return picture.clip(0, 1)
+    alpha = picture[..., 3:].clip(0, 1)
+    return np.concatenate([picture[..., :3].clip(0, alpha), alpha], axis=2)
 
 
 def _code(number: Int[np.ndarray, "h w"], regions: Regions) -> Float[np.ndarray, "h w r"]:
