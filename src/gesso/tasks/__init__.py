@@ -230,7 +230,9 @@ def learned_rows(run: "Run", home: str | os.PathLike[str] | None = None) -> "tup
     """The data set of a run, and the numbers of the pictures that it learned from; raises GessoError as `learned`."""
     from gesso.data import open_pack
 
-    data = run.record["data"]
+    data = run.record.get("data")
+    if data is None:
+        raise GessoError(f"Run {run.root.name} does not say which data set it learned from.")
     pack = open_pack(data["name"], find_home(home))
     if pack.fingerprint != data["fingerprint"]:
         raise GessoError(

@@ -1,26 +1,31 @@
-"""`gesso demo`: the whole way once, from pictures to a generator to a sheet of what it draws."""
+"""`gesso demo`: the whole way once, from pictures to a generator to a sheet of its drafts and what they become."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gesso.contract.task import Event, Message, Preview, Result, Task
+from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
-COLUMNS = 12  # of the sheet
+if TYPE_CHECKING:
+    import numpy as np
+
+COLUMNS, ROWS = 12, 3  # of the sheet
+COUNT = 1600  # blossoms that are painted
 NAME = "blossoms"
 
 
 class DemoOptions(Options):
     """Make a generator from the built-in pictures and show what it draws.
 
-    Paints a set of blossoms (or takes a folder of yours with --data), trains for a few minutes, and puts real
-    pictures and generated ones on one sheet.
+    Paints a set of blossoms (or takes a folder of yours with --data), trains a small generator for a few minutes,
+    finishes its drafts with patches of the collection, and puts all on one sheet.
     """
 
     data: str = Field(default="", description="A folder or an archive of pictures of your own.")
-    minutes: float = Field(default=4.5, gt=0, le=100_000, description="Minutes to train.")
-    size: str = Field(default="32", description="Size of the pictures in pixels, such as 32 or 64x48.")
+    minutes: float = Field(default=4, gt=0, le=100_000, description="Minutes to train.")
+    size: str = Field(default="128", description="Size of the pictures in pixels, such as 128 or 128x96.")
     seed: int = Field(default=0, ge=0, lt=2**62, description="The seed of the run and of the first picture drawn.")
     device: str = Field(default="auto", description="Where to compute: auto, cpu, cuda or mps.")
 
@@ -38,15 +43,15 @@ class Demo(Task[DemoOptions]):
             source = {"source": options.data, "size": options.size}
             yield Message(f"1. Reading the pictures in {options.data} …")
         else:
-            source = {"source": NAME, "name": f"{NAME}-{options.size}", "size": options.size}
+            source = {"source": NAME, "name": f"{NAME}-{options.size}", "size": options.size, "count": COUNT}
             yield Message("1. Painting blossoms, the built-in pictures …")
         pack = yield from self._import(source, home)
         yield Message("2. Training a generator on them …")
         how = {"dataset": pack, "minutes": options.minutes, "seed": options.seed, "device": options.device}
         result = yield from _ask("train", how, home)
         yield Message("3. Drawing …")
-        sheet = self._sheet(pack, result.facts["run"], options.seed, home)
-        yield Preview(sheet, "real pictures above, generated ones below")
+        sheet = yield from self._sheet(pack, result.facts["run"], options.seed, home)
+        yield Preview(sheet, "real pictures, drafts, and what they become")
         number = result.facts["number"]
         yield Result(
             f"Your generator is run {number}; what it draws: {sheet}\n"
@@ -67,31 +72,56 @@ class Demo(Task[DemoOptions]):
         result = yield from _ask("import", source, home)
         return result.facts["name"]
 
-    def _sheet(self, pack_name: str, run_name: str, seed: int, home: Path) -> Path:
-        """Two rows of real pictures above five of generated ones, each with its seed."""
+    def _sheet(self, pack_name: str, run_name: str, seed: int, home: Path) -> "Generator[Event, None, Path]":
+        """Real pictures, rows of drafts, and under each row what the drafts become, where that makes them larger."""
         import numpy as np
         import torch
 
+        from gesso import tasks
         from gesso.contract.family import Facts
+        from gesso.contract.finishing import FinishChoices
         from gesso.data import open_pack
-        from gesso.marks.picture import to_uint8, write_sheet
+        from gesso.marks.picture import write_sheet
+        from gesso.marks.work import to_bytes
         from gesso.sample import draw
         from gesso.store import Run
-        from gesso.tasks import load
-        from gesso.train.batches import to_float
 
         torch.set_num_threads(1)
-        model = load(run_name, home)
+        model = tasks.load(run_name, home)
         pack = open_pack(pack_name, home)
         facts: Facts = model.family.facts
-        some = np.linspace(0, pack.count - 1, 2 * COLUMNS).astype(int)
-        real = list(to_uint8(to_float(pack.images[some], facts)))
-        seeds = range(seed, seed + 5 * COLUMNS)
-        made = [drawn.image for drawn in draw(model.family, seeds)]
-        rows = [pictures[i : i + COLUMNS] for pictures in (real, made) for i in range(0, len(pictures), COLUMNS)]
-        captions = ["Real", "", f"Generated, seeds {seeds[0]} to {seeds[-1]}", "", "", "", ""]
+        real = list(pack.images[np.linspace(0, pack.count - 1, COLUMNS).astype(int)])
+        seeds = range(seed, seed + ROWS * COLUMNS)
+        drafts = [drawn.image for drawn in draw(model.family, seeds)]
+        rows, captions = [real], ["Real"]
+        larger = pack.height > facts.height or pack.width > facts.width
+        collection = (yield from tasks.collection(pack)) if larger else None
+        for start in range(0, len(drafts), COLUMNS):
+            some = drafts[start : start + COLUMNS]
+            rows.append(some)
+            captions.append("" if start else f"Drafts of {facts.width}×{facts.height}, seeds {seeds[0]} to {seeds[-1]}")
+            if collection is None:
+                continue
+            size, finished = (pack.height, pack.width), []
+            for draft in some:
+                *_, last = collection.finish(
+                    draft.astype(np.float32) / 255, *size, collection.manner(FinishChoices(), *size)
+                )
+                finished.append(to_bytes(last.picture))
+                yield Progress(start + len(finished), len(drafts), "pictures finished")
+            rows[-1] = [enlarged(draft, *size) for draft in some]
+            rows.append(finished)
+            captions.append("" if start else f"What they become with patches of '{pack.name}'")
         path = Run.open(home, run_name).root / "sheet.png"
         return write_sheet(path, rows, captions=captions, source="compositeWithTrainedAlgorithmicMedia")
+
+
+def enlarged(image: "np.ndarray", height: int, width: int) -> "np.ndarray":
+    """A draft as large as what it becomes, its pixels as they are."""
+    import numpy as np
+
+    rows, columns = (np.arange(n) * m // n for n, m in zip((height, width), image.shape[:2], strict=True))
+    return image[rows][:, columns]
 
 
 def _ask(name: str, options: dict, home: Path) -> Iterator[Event]:

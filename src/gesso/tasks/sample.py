@@ -199,8 +199,11 @@ def _finisher(
         if options.size is not None:
             raise GessoError("--size is that of finished pictures.", "Leave out --no-finish, or --size.")
         return None
+    run = Run.open(home, model.run)
+    if "data" not in run.record and not asked:
+        return None
     try:
-        pack, rows = tasks.learned_rows(Run.open(home, model.run), home)
+        pack, rows = tasks.learned_rows(run, home)
     except GessoError as error:
         if asked:
             raise
