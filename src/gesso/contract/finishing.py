@@ -23,7 +23,10 @@ class FinishChoices(Options):
     turns: Literal["none", "mirror", "all"] = Field(
         default="none", description="Whether the collection's pictures are also used mirrored, or turned and mirrored."
     )
-    pictures: int = Field(default=12, ge=2, le=64, description="How many pictures of the collection one is drawn with.")
+    pictures: int | None = Field(
+        default=None, ge=2, le=64,
+        description="How many pictures of the collection one is drawn with; 12 if not given, 24 for fine drafts.",
+    )  # fmt: skip
     most_share: float = Field(
         default=0.5, ge=0.05, le=1, description="The most of what is drawn that may be from one picture."
     )

@@ -17,10 +17,11 @@ from gesso.finish.index import Index
 from gesso.patch.atlas import turned
 from gesso.patch.pyramid import resized
 
-__all__ = ["Collection", "Unit"]
+__all__ = ["Collection", "Unit", "many"]
 
 TURNS = {"none": (0,), "mirror": (0, 4), "all": tuple(range(8))}
 EVENEST = 0.1  # of the engine's cost of using a place often, where a person asks for the most
+COUNTS = (12, 24)  # pictures that a coarse and a fine draft are drawn with
 HALVES = (0, 2, 4, 6)  # turns that keep the sides of a picture that is not square
 Picture = Float[np.ndarray, "h w c"]
 
@@ -117,10 +118,19 @@ class Collection:
         return out
 
     def finish(
-        self, draft: Picture, height: int, width: int, manner: Manner, *, count: int = 12, turns: str = "none",
-        seed: int = 0,
+        self, draft: Picture, height: int, width: int, manner: Manner, *, count: int | None = None,
+        turns: str = "none", seed: int = 0,
     ) -> Iterator[Drawing]:  # fmt: skip
-        """Draw a draft anew at a size; yields better and better pictures, the last is the answer. See `draw`."""
+        """Draw a draft anew at a size; yields better and better pictures, the last is the answer. See `draw`.
+
+        count: pictures that it is drawn with, as `many` says if not given.
+        """
+        count = count or many(draft, height)
         chosen = self.choose([draft], height, width, count, turns, seed=seed)
         pictures = self.pictures(chosen, self.unit(height, width))
         yield from draw(draft, pictures, height, width, manner, numbers=[one.number for one in chosen], seed=seed)
+
+
+def many(draft: Picture, height: int) -> int:
+    """How many pictures a draft is drawn with at that height: a fine one shows more, and finds it in more of them."""
+    return COUNTS[2 * draft.shape[0] >= height]

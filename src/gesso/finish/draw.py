@@ -21,8 +21,10 @@ __all__ = ["Drawing", "Manner", "Plan", "Regions", "draw", "drawn_of", "prepare"
 
 Picture = Float[np.ndarray, "h w c"]
 LEARNED = 1200  # patches from which axes are learned
+FEW = 64  # pixels below which patches are small already
 PATCHES = ((64, 7), (24, 5), (0, 3))  # sides of new pictures, and of patches that suit them
-AT_HOME = 0.25  # of the new picture's scale: drafts count as no finer than that
+AT_HOME = 0.6  # of the new picture's scale: drafts count as no finer than that
+FINE = 0.7  # from so faithful on, patches are smaller
 APART = 3.0  # what the code of a region is multiplied by
 COARSE = 8  # pixels: no level's shorter side is below that
 
@@ -54,10 +56,10 @@ class Manner:
         caps: Caps | None = None,
     ) -> "Manner":  # fmt: skip
         """From what a person chooses. shorter: side of the new picture; faithful: 0 to the collection, 1 the draft."""
-        own = next(size for side, size in PATCHES if shorter >= side) if patch is None else patch
+        own = next(size for side, size in PATCHES if shorter >= side) - 2 * (shorter >= FEW and faithful >= FINE)
         return cls(
-            patch=own, begin=0.2 * 4**faithful, guide=0.15 * 5.4**faithful, complete=complete, even=even,
-            caps=caps or Caps(),
+            patch=own if patch is None else patch, begin=0.2 * 4**faithful, guide=0.15 * 5.4**faithful,
+            soft=1 / 24 / 2 ** max(2 * faithful - 1, 0), complete=complete, even=even, caps=caps or Caps(),
         )  # fmt: skip
 
 
@@ -191,19 +193,27 @@ def _code(number: Int[np.ndarray, "h w"], regions: Regions) -> Float[np.ndarray,
     return (np.float32(APART) * (number[..., None] == np.arange(count))).astype(np.float32)
 
 
-GROUND = 0.06  # of light or colour by which what is drawn differs from plain ground
-PLAIN = 0.6  # share of the border's pixels that are of one colour, where there is plain ground
+SEEN = 0.06  # of alpha from which on something is drawn
+CALM = 0.05  # of light or colour by which neighbours differ in a ground at most
+PLAIN = 0.6  # share of the border that is calm, where there is a ground
 
 
 def drawn_of(picture: Picture) -> Bool[np.ndarray, "h w"]:
-    """The pixels that are drawn: not transparent and, where there is a plain ground, not ground."""
+    """The pixels that are drawn: those that are not transparent or, where nothing is, not of the ground.
+
+    Ground is what is calm, without lines or texture, and goes on to the border, where most of that is.
+    """
     if picture.shape[2] == 4:
-        drawn = picture[..., 3] > GROUND
+        drawn = picture[..., 3] > SEEN
     else:
-        border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-        ground = np.median(border, axis=0)
-        plain = (np.abs(border - ground).max(1) < GROUND).mean() >= PLAIN
-        drawn = np.abs(picture - ground).max(2) > GROUND if plain else np.ones(picture.shape[:2], bool)
+        cross = np.ones((3, 3), np.uint8)
+        varied = np.atleast_3d(cv2.dilate(picture, cross) - cv2.erode(picture, cross)).max(2)
+        calm = varied < CALM
+        border = np.zeros_like(calm)
+        border[[0, -1]] = border[:, [0, -1]] = True
+        _, part = cv2.connectedComponents(calm.astype(np.uint8), connectivity=4)
+        ground = np.isin(part, part[border & calm]) & calm
+        drawn = ~ground if calm[border].mean() >= PLAIN else np.ones_like(calm)
     return drawn if drawn.any() else np.ones(picture.shape[:2], bool)
 
 

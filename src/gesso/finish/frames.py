@@ -15,6 +15,7 @@ from gesso.patch.level import Level
 
 __all__ = ["chosen_for", "finish_frames"]
 
+FILM = 16  # pictures that a film is drawn with
 KEYS = 8  # frames that are looked at to choose pictures
 NEAR = 0.5  # how strongly a frame is drawn towards the one before, where drafts are alike: 1 is half the way
 ALIKE = 0.02  # mean difference of colours at which drafts count as alike by 1 / e
@@ -40,14 +41,14 @@ def chosen_for(
 
 
 def finish_frames(
-    collection: Collection, drafts: Sequence[Picture], height: int, width: int, manner: Manner, *, count: int = 16,
-    turns: str = "none", loop: bool = False, seed: int = 0,
+    collection: Collection, drafts: Sequence[Picture], height: int, width: int, manner: Manner, *,
+    count: int | None = None, turns: str = "none", loop: bool = False, seed: int = 0,
 ) -> Iterator[Drawing]:  # fmt: skip
     """Draw the drafts of a film anew; yields the finished frames, in their order.
 
     loop: whether the last frame goes on with the first; the film is then gone through twice, and the second time kept.
     """
-    chosen = chosen_for(collection, drafts, height, width, count, turns, seed)
+    chosen = chosen_for(collection, drafts, height, width, count or FILM, turns, seed)
     pictures = collection.pictures(chosen, collection.unit(height, width))
     numbers = [one.number for one in chosen]
     before: Before | None = None

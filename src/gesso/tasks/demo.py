@@ -99,7 +99,9 @@ class Demo(Task[DemoOptions]):
         for start in range(0, len(drafts), COLUMNS):
             some = drafts[start : start + COLUMNS]
             rows.append(some)
-            captions.append("" if start else f"Drafts of {facts.width}×{facts.height}, seeds {seeds[0]} to {seeds[-1]}")
+            captions.append(
+                "" if start else f"Drafts, {facts.width} by {facts.height} pixels, seeds {seeds[0]} to {seeds[-1]}"
+            )
             if collection is None:
                 continue
             size, finished = (pack.height, pack.width), []

@@ -213,7 +213,7 @@ def _read(options: FinishOptions, file: Path, collection: "Collection") -> tuple
         )
     if height > FURTHEST * high:
         notes.append(f"{file.name} is made {height / high:.0f} times larger: much of it is the collection's idea.")
-    taken = needed(options.pictures * unit.height * unit.width, height * width, 2 * picture.shape[2])
+    taken = needed((options.pictures or 24) * unit.height * unit.width, height * width, 2 * picture.shape[2])
     afford(taken, f"A finished picture of {width}×{height}", "Give a smaller --size, or fewer --pictures.")
     return Draft(opened, picture, height, width), notes
 
