@@ -204,17 +204,17 @@ def drawn_of(picture: Picture) -> Bool[np.ndarray, "h w"]:
     Ground is what is calm, without lines or texture, and goes on to the border, where most of that is.
     """
     if picture.shape[2] == 4:
-        drawn = picture[..., 3] > SEEN
-    else:
-        cross = np.ones((3, 3), np.uint8)
-        varied = np.atleast_3d(cv2.dilate(picture, cross) - cv2.erode(picture, cross)).max(2)
-        calm = varied < CALM
-        border = np.zeros_like(calm)
-        border[[0, -1]] = border[:, [0, -1]] = True
-        _, part = cv2.connectedComponents(calm.astype(np.uint8), connectivity=4)
-        ground = np.isin(part, part[border & calm]) & calm
-        drawn = ~ground if calm[border].mean() >= PLAIN else np.ones_like(calm)
-    return drawn if drawn.any() else np.ones(picture.shape[:2], bool)
+        return picture[..., 3] > SEEN
+    cross = np.ones((3, 3), np.uint8)
+    varied = np.atleast_3d(cv2.dilate(picture, cross) - cv2.erode(picture, cross)).max(2)
+    calm = varied < CALM
+    border = np.zeros_like(calm)
+    border[[0, -1]] = border[:, [0, -1]] = True
+    if calm[border].mean() < PLAIN:
+        return np.ones_like(calm)
+    _, part = cv2.connectedComponents(calm.astype(np.uint8), connectivity=4)
+    drawn = ~(calm & np.isin(part, part[border & calm]))
+    return drawn if drawn.any() else np.ones_like(calm)
 
 
 def _within(picture: Float[np.ndarray, "..."] | Int[np.ndarray, "..."], margin: int) -> np.ndarray:
