@@ -235,7 +235,8 @@ class Pictures(Sequence[Drawn]):
     def encode(self, drawn: Drawn, suffix: str, *, recipe: bool = True, quality: int | None = None) -> bytes:
         """One of the pictures as the bytes of a file, with its recipe unless that is not wanted."""
         how = self.model.recipe(drawn, self.knobs) if recipe else None
-        return encode(drawn.image, suffix, how, quality=quality)
+        source = "trainedAlgorithmicMedia" if drawn.taken is None else "compositeWithTrainedAlgorithmicMedia"
+        return encode(drawn.image, suffix, how, source=source, quality=quality)
 
 
 def place(path: Path, data: bytes) -> Path:

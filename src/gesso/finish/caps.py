@@ -65,9 +65,8 @@ def pieces(level: Level, sources: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h 
     places, half = level.places.places, level.how.patch // 2
     high, wide = places.shape[:2]
     shift = places - np.moveaxis(np.mgrid[:high, :wide], 0, -1)
-    full = np.full((*sources.shape, 2), 1 << 20, np.int64)
-    full[half : half + high, half : half + wide] = shift
-    full = np.where((sources >= 0)[..., None], full, 1 << 20)
+    rest = [(half, n - m - half) for n, m in zip(sources.shape, (high, wide), strict=True)]
+    full = np.pad(shift, (*rest, (0, 0)), mode="edge")
     ok = sources >= 0
     down = ok[1:] & ok[:-1] & (sources[1:] == sources[:-1]) & (np.abs(full[1:] - full[:-1]).max(2) <= 1)
     across = ok[:, 1:] & ok[:, :-1] & (sources[:, 1:] == sources[:, :-1])
@@ -90,7 +89,7 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
 
     Where there are no others the picture keeps what it has: look at what is returned.
     """
-    share, piece = caps.share - SLACK if caps.share < 1 else 1.0, caps.piece
+    share, piece = (cap - SLACK if cap < 1 else 1.0 for cap in (caps.share, caps.piece))
     found = copied(level, count, drawn)
     area = int(drawn.sum())
     for _ in range(ROUNDS):
@@ -141,7 +140,7 @@ def _ways_out(level: Level, mine: Bool[np.ndarray, "h w"], worst: int, full: Int
     wide_as = SMOOTH * level.how.patch / 2
     lost = cv2.GaussianBlur(np.where(own, other.distance - field.distance, 0), (0, 0), wide_as)
     lost /= cv2.GaussianBlur(own.astype(np.float32), (0, 0), wide_as) + 1e-3
-    ys, xs = np.nonzero(own)
+    ys, xs = np.nonzero(own & (other.distance < target.shape[2] * level.how.patch**2))  # not into another region
     order = np.argsort(lost[ys, xs], kind="stable")
     return _Ways(other.places, ys[order], xs[order])
 

@@ -65,8 +65,11 @@ def _greedy(
     chosen, now = list[int](), most.copy()
     left = np.ones(len(distances), bool)
     for _ in range(min(count, len(distances))):
-        gain = (np.maximum(now - distances, 0) * weight).sum(1)
-        best = int(np.where(left, gain, -1).argmax())
+        gain = np.where(left, (np.maximum(now - distances, 0) * weight).sum(1), -1)
+        if gain.max() <= 0:  # nothing brings anything: the next best for everything, were those chosen not there
+            now = most.copy()
+            gain = np.where(left, (np.maximum(now - distances, 0) * weight).sum(1), -1)
+        best = int(gain.argmax())
         chosen.append(best)
         left[best] = False
         now = np.minimum(now, distances[best])

@@ -44,7 +44,7 @@ def read_regions(texts: Sequence[str]) -> list[Wanted]:
             rgb = ImageColor.getrgb(colour.strip())[:3]
         except ValueError:
             rgb = ()
-        if not equals or not word.strip() or len(rgb) != 3:
+        if not equals or not word.strip() or len(rgb) != 3 or max(rgb) > 255:
             raise GessoError(f"--region {text} is not of the form colour=word.", "Write for example '#d03030=apple'.")
         out.append(Wanted((rgb[0], rgb[1], rgb[2]), word.strip()))
     return out

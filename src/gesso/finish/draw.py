@@ -126,6 +126,12 @@ class Plan:
             if step == count - 1:
                 keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), self.caps)
             level.vote(last=last and step == count - 1)
+        for _ in range(ROUNDS if last else 0):  # the last vote has moved borders
+            found = copied(level, len(self.numbers), drawn_of(shown(level.picture)))
+            if found.shares.max(initial=0) <= self.caps.share and found.piece <= self.caps.piece:
+                break
+            keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), self.caps)
+            level.vote(last=True)
         if not last:
             return Drawing(
                 _within(shown(level.picture), round(self.margin * self.sizes[number])),
@@ -169,7 +175,8 @@ def prepare(
     outside = np.pad(np.zeros((height, width), bool), margin, constant_values=True) if margin else None
     how = How(
         patch=manner.patch, ratio=manner.ratio, coarse=1, steps=manner.steps, first=manner.first,
-        complete=manner.complete, even=manner.even, searched=manner.searched, guided=manner.searched, central=True,
+        complete=manner.complete, even=manner.even, searched=manner.searched,
+        guided=manner.searched if regions is None else 1.0, central=True,
         learned=LEARNED,
     )  # fmt: skip
     return Plan(
@@ -195,6 +202,7 @@ def _code(number: Int[np.ndarray, "h w"], regions: Regions) -> Float[np.ndarray,
 
 SEEN = 0.06  # of alpha from which on something is drawn
 CALM = 0.05  # of light or colour by which neighbours differ in a ground at most
+ROUNDS = 4  # of looking again whether caps are kept
 PLAIN = 0.6  # share of the border that is calm, where there is a ground
 
 

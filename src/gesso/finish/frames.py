@@ -18,6 +18,7 @@ __all__ = ["chosen_for", "finish_frames"]
 FILM = 16  # pictures that a film is drawn with
 KEYS = 8  # frames that are looked at to choose pictures
 NEAR = 0.5  # how strongly a frame is drawn towards the one before, where drafts are alike: 1 is half the way
+STILL, SAME = 8.0, 0.97  # how strongly where nothing moves, and from how alike on that begins
 ALIKE = 0.02  # mean difference of colours at which drafts count as alike by 1 / e
 Picture = Float[np.ndarray, "h w c"]
 
@@ -88,7 +89,12 @@ def _led(plan: Plan, before: Before) -> Plan:
     if plan.target.fixed is not None:
         made = np.where(plan.target.fixed[..., None], draft, made)
     begin = alike[..., None] * made + (1 - alike[..., None]) * draft
-    return replace(plan, target=replace(plan.target, begin=begin, pull=NEAR * alike))
+    return replace(plan, target=replace(plan.target, begin=begin, pull=NEAR * alike + STILL * _beyond(alike)))
+
+
+def _beyond(alike: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """From 0, where drafts differ, to 1, where they are the same."""
+    return np.maximum(alike - SAME, 0) / (1 - SAME)
 
 
 def _seen(picture: Picture) -> Float[np.ndarray, "h w 3"]:

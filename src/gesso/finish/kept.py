@@ -1,5 +1,6 @@
 """The index of a data set, kept beside it: made when it is first needed, read through the memory map afterwards."""
 
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gesso.data.pack import Pack
-from gesso.errors import GessoError
 from gesso.files import new_folder, read_json, write_json
 from gesso.finish.index import DEPTH, Index, Kind, make_index
 from gesso.finish.windows import CELLS, PARTS, count_of
@@ -44,17 +44,25 @@ def known_index(pack: Pack) -> Index | None:
     try:
         if read_json(folder / "index.json") != _mark(pack):
             return None
-        kinds = tuple(_read(folder, part) for part in PARTS)
-    except (GessoError, OSError, ValueError, EOFError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kinds = tuple(_read(folder, part) for part in PARTS)
+        return Index(kinds, pack.count) if all(_whole(kind, pack) for kind in kinds) else None
+    except Exception:  # numpy raises almost anything on damaged files
         return None
-    wide = CELLS * CELLS * pack.channels
-    whole = all(
-        kind.codes.shape == (pack.count, count_of(kind.part), DEPTH) and kind.axes.shape == (DEPTH, wide)
-        and len(kind.order) == kind.codes.shape[0] * kind.codes.shape[1] == kind.starts[-1]
-        and kind.starts.shape == (len(kind.centres) + 1,) and kind.middle.shape == (wide,)
-        for kind in kinds
-    )  # fmt: skip
-    return Index(kinds, pack.count) if whole else None
+
+
+def _whole(kind: Kind, pack: Pack) -> bool:
+    """Whether the arrays of a kind fit the data set and each other."""
+    wide, windows = CELLS * CELLS * pack.channels, pack.count * count_of(kind.part)
+    shapes = {
+        "codes": (pack.count, count_of(kind.part), DEPTH), "axes": (DEPTH, wide), "middle": (wide,),
+        "order": (windows,), "starts": (len(kind.centres) + 1,), "centres": (len(kind.centres), DEPTH),
+    }  # fmt: skip
+    if any(getattr(kind, name).shape != shape for name, shape in shapes.items()):
+        return False
+    rising = kind.starts[0] == 0 and kind.starts[-1] == windows and (np.diff(kind.starts) >= 0).all()
+    return bool(rising and kind.order.min() >= 0 and kind.order.max() < windows)
 
 
 def _mark(pack: Pack) -> dict[str, Any]:

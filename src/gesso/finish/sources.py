@@ -12,7 +12,8 @@ from gesso.marks.recipe import Part, Taken
 
 __all__ = ["colour_of", "main_sources", "source_map", "taken_of", "withdrawn_among"]
 
-LISTED = 8  # pictures that are named in a recipe
+NAMED = 120  # letters of a name, its last ones
+LISTED = 24  # pictures that are named in a recipe
 STRENGTH = 0.65  # of the colours of the map, over the picture in grey
 GOLDEN = 0.618034  # of a turn of the colour circle between one picture and the next
 
@@ -44,16 +45,17 @@ def source_map(copied: Copied, picture: Float[np.ndarray, "h w c"]) -> UInt8[np.
 def taken_of(copied: Copied, pack: Pack, options: dict) -> Taken:
     """What a recipe says of it. options: all that was chosen."""
     parts = [
-        Part(source=str(pack.items[number].get("source", number))[-1000:], share=round(share, 4))
+        Part(source=str(pack.items[number].get("source", number))[-NAMED:], share=round(share, 4))
         for number, share in main_sources(copied)[:LISTED]
     ]
     return Taken(
-        data=pack.name, fingerprint=pack.fingerprint, share=round(float(copied.shares.max(initial=0)), 4),
-        piece=round(min(copied.piece, 1.0), 4), parts=tuple(parts), options=options,
+        data=pack.name, fingerprint=pack.fingerprint, usable=int((~pack.withdrawn).sum()),
+        share=round(float(copied.shares.max(initial=0)), 4), piece=round(min(copied.piece, 1.0), 4),
+        parts=tuple(parts), options=options,
     )  # fmt: skip
 
 
 def withdrawn_among(taken: Taken, pack: Pack) -> Sequence[str]:
     """Names of pictures in a recipe that were withdrawn since."""
-    gone = {str(item.get("source")) for item, away in zip(pack.items, pack.withdrawn, strict=True) if away}
+    gone = {str(item.get("source"))[-NAMED:] for item, away in zip(pack.items, pack.withdrawn, strict=True) if away}
     return [part.source for part in taken.parts if part.source in gone]

@@ -80,6 +80,7 @@ class Taken(Options):
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 over its pixels and labels.")
     share: float = Field(ge=0, le=1, description="Largest share of the drawn area that is from one picture.")
     piece: float = Field(ge=0, le=1, description="Largest connected piece that was taken in one go, as such a share.")
+    usable: int = Field(default=0, ge=0, description="How many of its pictures might be used then.")
     parts: tuple[Part, ...] = Field(default=(), max_length=64, description="The pictures, largest shares first.")
     options: dict[str, JsonValue] = Field(default={}, description="Every choice of finishing.")
 

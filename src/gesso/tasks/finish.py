@@ -89,7 +89,8 @@ class Finish(Task[FinishOptions]):
         from gesso.patch import threads
 
         files = _files(options.draft)
-        options = _again(options, home) if options.like is not None else options
+        if options.like is not None:
+            options = yield from _again(options, home)
         pack = open_pack(options.data, home)
         targets = _targets(options, files)
         begun = time.monotonic()
@@ -100,7 +101,7 @@ class Finish(Task[FinishOptions]):
                 sources = [str(item.get("source", "")) for item in pack.items]
                 look = yield from tasks.comparer(pack.images, sources, pack)
             if options.film:
-                yield from _film(options, files, targets, collection)
+                yield from _film(options, files, targets, collection, look)
                 return
             paths, facts = list[Path](), list[dict[str, Any]]()
             for number, (file, own) in enumerate(zip(files, targets, strict=True)):
@@ -115,7 +116,7 @@ class Finish(Task[FinishOptions]):
                         done, total = len(facts), len(files) * options.count
                         left = (time.monotonic() - begun) / done * (total - done)
                         yield Progress(done, total, "pictures", left)
-                yield Preview(paths[-1], f"finished, {number + 1} of {len(files)}")
+                yield Preview(own[-1], f"finished, {number + 1} of {len(files)}")
         yield Result(_verdict(options, facts, paths), tuple(paths), {"pictures": facts})
 
 
@@ -138,7 +139,10 @@ def _files(given: tuple[Path, ...]) -> list[Path]:
 
 
 def _targets(options: FinishOptions, files: list[Path]) -> list[list[Path]]:
-    """Where the candidates of each draft go: beside it, into a folder, or the one file that was named."""
+    """Where the candidates of each draft go: beside it, into a folder, or the one file that was named.
+
+    Those of a folder go into another beside it, so that finished pictures are no drafts the next time.
+    """
     from gesso.marks.picture import SUFFIXES
     from gesso.marks.work import target_of
 
@@ -150,17 +154,30 @@ def _targets(options: FinishOptions, files: list[Path]) -> list[list[Path]]:
             raise GessoError(f"{out} is a file, not a folder.", "Name another with --out.")
         folder = out
         named = [target_of(folder / f"{file.stem}-finished.png", file, "finished") for file in files]
-    else:
+    elif out is not None:
         named = [target_of(out, file, "finished") for file in files]
+    else:
+        named = []
+        for file in files:
+            inside = any(one.expanduser().is_dir() and one.expanduser() == file.parent for one in options.draft)
+            folder = file.parent.with_name(f"{file.parent.resolve().name}-finished") if inside else file.parent
+            named.append(target_of(folder / f"{file.stem}-finished.png", file, "finished"))
     if len({*named}) < len(named):
         raise GessoError("Two of the drafts have the same name.", "Finish them one after another, or rename one.")
-    if options.count == 1:
-        return [[path] for path in named]
     seeds = range(options.seed, options.seed + options.count)
-    return [[path.with_stem(f"{path.stem}-{seed}") for seed in seeds] for path in named]
+    out_of = [[path.with_stem(f"{path.stem}-{seed}") for seed in seeds] if len(seeds) > 1 else [path] for path in named]
+    for path in [one for own in out_of for one in own]:
+        for place in (path, _map_of(path)) if options.map else (path,):
+            target_of(place, files[0], "finished", files)
+    return out_of
 
 
-def _again(options: FinishOptions, home: Path) -> FinishOptions:
+def _map_of(path: Path) -> Path:
+    """Where the map of a finished picture's sources goes."""
+    return path.with_stem(f"{path.stem}-sources").with_suffix(".png")
+
+
+def _again(options: FinishOptions, home: Path) -> "Generator[Event, None, FinishOptions]":
     """The choices of a finished picture's recipe; raises GessoError where it cannot be made again."""
     from gesso.data import open_pack
     from gesso.files import sha256_of
@@ -188,9 +205,13 @@ def _again(options: FinishOptions, home: Path) -> FinishOptions:
         raise GessoError(problem, "Finish anew without --like.")
     if not {sha256_of(file) for file in _files(options.draft)} & {*recipe.inputs.values()}:
         raise GessoError(f"{options.like} was not made of this draft.", "Name its own draft, or leave --like out.")
+    if recipe.options.get("film") and len(_files(options.draft)) == 1:
+        raise GessoError(f"{options.like} is a frame of a film.", "Name all of the film's drafts, in order.")
+    if taken.usable != int((~pack.withdrawn).sum()):
+        yield Message("Pictures of the collection were withdrawn since: it may come out otherwise.", "warning")
     values = {name: value for name, value in recipe.options.items() if name in FinishOptions.model_fields}
     mine = options.model_dump(include=own)
-    return FinishOptions.of({**values, **mine, "data": pack.name, "seed": recipe.seed, "count": 1})
+    return FinishOptions.of({**values, **mine, "data": options.data or taken.data, "seed": recipe.seed, "count": 1})
 
 
 def _read(options: FinishOptions, file: Path, collection: "Collection") -> tuple[Draft, list[str]]:
@@ -222,7 +243,8 @@ def _size(text: str, high: int, wide: int, collection: "Collection") -> tuple[in
     """Height and width of what is made of a draft."""
     shorter = min(collection.pack.height, collection.pack.width)
     parts = text.lower().replace("×", "x").split("x") if text else [str(shorter)]
-    if not (1 <= len(parts) <= 2 and all(part.strip().isdigit() for part in parts)):
+    plain = all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts)
+    if not (1 <= len(parts) <= 2 and plain):
         raise GessoError(f"--size {text} is no size.", "Write the shorter side in pixels, or 640x480, width first.")
     if len(parts) == 2:
         width, height = int(parts[0]), int(parts[1])
@@ -282,14 +304,14 @@ def _write(
     taken = taken_of(drawing.copied, collection.pack, choices)
     original = look(to_bytes(drawing.picture)) if look is not None else None
     inputs = {draft.opened.path: draft.opened.sha256, Path(f"data set {collection.pack.name}"): taken.fingerprint}
-    dumped = options.model_dump(exclude={"draft", "like", "count", "map", "originality"})
+    dumped = options.model_dump(exclude={"draft", "like", "count", "map", "originality"}) | {"data": taken.data}
     write_work(
         place, drawing.picture, "finish", inputs, dumped, seed=seed, quality=options.quality, recipe=options.recipe,
         original=original, taken=taken,
     )  # fmt: skip
     paths = [place]
     if options.map:
-        paths.append(place.with_stem(f"{place.stem}-sources").with_suffix(".png"))
+        paths.append(_map_of(place))
         write_picture(paths[-1], source_map(drawing.copied, drawing.picture), source="compositeSynthetic")
     return paths, {
         "picture": str(place), "share": taken.share, "piece": taken.piece, "over": taken.share > options.most_share,
@@ -302,14 +324,14 @@ def _write(
 
 
 def _film(
-    options: FinishOptions, files: list[Path], targets: list[list[Path]], collection: "Collection"
+    options: FinishOptions, files: list[Path], targets: list[list[Path]], collection: "Collection", look: Any
 ) -> Iterator[Event]:
     """Every frame, in order, into the folder or beside its draft."""
     from gesso.finish.frames import finish_frames
 
     read = [_read(options, file, collection) for file in files]
     drafts = [one for one, _ in read]
-    yield from (Message(note) for note in read[0][1])
+    yield from (Message(note, "warning" if "larger" in note else "info") for note in read[0][1])
     first = drafts[0]
     for one in drafts:
         if (one.height, one.width) != (first.height, first.width):
@@ -321,11 +343,11 @@ def _film(
         loop=options.loop, seed=options.seed,
     )  # fmt: skip
     for done, (draft, own, drawing) in enumerate(zip(drafts, targets, made, strict=True), 1):
-        written, said = _write(options, own[0], draft, drawing, collection, options.seed, None)
+        written, said = _write(options, own[0], draft, drawing, collection, options.seed, look)
         paths += written
         facts.append(said)
         yield Progress(done, len(files), "frames", (time.monotonic() - begun) / done * (len(files) - done))
-    yield Preview(paths[-1], "the last frame")
+    yield Preview(targets[-1][0], "the last frame")
     yield Result(f"{len(files)} frames.\n{_verdict(options, facts, paths)}", tuple(paths), {"pictures": facts})
 
 

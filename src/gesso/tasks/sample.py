@@ -191,6 +191,8 @@ def _finisher(
     """What finishes the drafts of a model; None where that was not wanted, or would not make them larger."""
     from gesso import tasks
     from gesso.finish.sources import withdrawn_among
+    from gesso.memory import afford
+    from gesso.patch import needed
     from gesso.store import Run
 
     facts, taken = model.family.facts, recipe.taken if recipe is not None else None
@@ -209,19 +211,22 @@ def _finisher(
             raise
         yield Message(f"The drafts are not finished: {error.problem}", "warning")
         return None
-    size = (pack.height, pack.width)
-    if options.size is not None:
-        scale = options.size / min(facts.height, facts.width)
-        size = round(facts.height * scale), round(facts.width * scale)
+    scale = (options.size or min(pack.height, pack.width)) / min(facts.height, facts.width)
+    size = round(facts.height * scale), round(facts.width * scale)
     choices: FinishChoices = options
     if recipe is not None and taken is not None:
         size, choices = (recipe.height, recipe.width), FinishChoices.of(taken.options)
         gone = withdrawn_among(taken, pack)
         if gone:
             raise GessoError(f"{gone[0]}, which {options.like} is partly from, was withdrawn.", "Draw a new picture.")
+        if taken.usable != int((~pack.withdrawn).sum()):
+            yield Message("Pictures of the collection were withdrawn since: it may come out otherwise.", "warning")
     if size[0] <= facts.height and size[1] <= facts.width and not asked:
         return None
     collection = yield from tasks.collection(pack, rows)
+    unit = collection.unit(*size)
+    count = needed((choices.pictures or 12) * unit.height * unit.width, size[0] * size[1], 2 * pack.channels)
+    afford(count, f"A finished picture of {size[1]}×{size[0]}", "Give a smaller --size.")
     collection.manner(choices, *size)  # what cannot be done is said before anything is drawn
     yield Message(f"Finishing at {size[1]}×{size[0]} with patches of '{pack.name}'; --no-finish leaves drafts rough.")
     return Finisher(collection, choices, size)
