@@ -25,6 +25,7 @@ FEW = 64  # pixels below which patches are small already
 PATCHES = ((64, 7), (24, 5), (0, 3))  # sides of new pictures, and of patches that suit them
 AT_HOME = 0.6  # of the new picture's scale: drafts count as no finer than that
 FINE = 0.7  # from so faithful on, patches are smaller
+BLOB = 32  # pixels of a blob at the scale at which a layout counts as at home
 APART = 3.0  # what the code of a region is multiplied by
 COARSE = 8  # pixels: no level's shorter side is below that
 
@@ -153,6 +154,9 @@ def prepare(
 ) -> Plan:  # fmt: skip
     """Lay the pictures side by side and decide on scales. See `draw`."""
     drafted = min(draft.shape[0] / height, AT_HOME)
+    if regions is not None:  # a blob stands for something, and is nothing by itself
+        units = [min(p.shape[:2]) for p, region in zip(pictures, regions.of, strict=True) if region]
+        drafted = min(drafted, BLOB / max(min(units), 1))
     sizes = scales(min(height, width), COARSE, manner.ratio, min(drafted * manner.begin, 1.0))
     margin = max(round(1 / sizes[0]), manner.patch) if draft.shape[2] == 4 else 0  # a pixel at the first level
     around = ((margin, margin), (margin, margin), (0, 0))
