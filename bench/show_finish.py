@@ -33,7 +33,7 @@ PLACE = Path(__file__).parents[1] / "docs" / "pictures"
 MOST = 200_000  # bytes of a file
 LOSSLESS, QUALITIES = 100, (86, 80, 74, 68, 62)  # below the last, files are divided
 CELL, LARGE, GAP, ACROSS, TALL = 128, 192, 10, 6, 2000  # pixels, but for how many lie across
-FAITHFUL = (0.3, 0.5, 0.8)
+FAITHFUL = (0.5, 0.7, 0.85)
 DOODLES = {  # shapes of SVG on a square of 128
     "fish": """
         <path d="M84 66 L122 30 Q112 66 122 100 Z" fill="#ffa000"/>

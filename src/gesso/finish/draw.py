@@ -205,7 +205,7 @@ def _code(number: Int[np.ndarray, "h w"], regions: Regions) -> Float[np.ndarray,
 
 
 SEEN = 0.06  # of alpha from which on something is drawn
-CALM = 0.05  # of light or colour by which neighbours differ in a ground at most
+CALM = 0.02  # of light or colour by which neighbours differ in a ground at most
 ROUNDS = 4  # of looking again whether caps are kept
 PLAIN = 0.6  # share of the border that is calm, where there is a ground
 
