@@ -147,7 +147,7 @@ def column(collection: Collection, draft: Array) -> Array:
     side = min(side * -(-CELL // side), LARGE)
     half = side // 2
     sources = [source(collection, number, rank, half) for rank, (number, _) in enumerate(main_sources(last.copied)[:2])]
-    sources += [np.full_like(sources[0], 255)] * (2 - len(sources))
+    sources += [np.full((half + bar(half), half, 3), 255, np.uint8)] * (2 - len(sources))  # of an empty picture, none
     large = side > CELL  # so draft and map are shown at half that size
     views = [shown(picture, half if large else side) for picture in (draft, last.picture, seen)]
     if large:
@@ -158,9 +158,13 @@ def column(collection: Collection, draft: Array) -> Array:
 def source(collection: Collection, number: int, rank: int, side: int) -> Array:
     """A picture that something is from, above a bar of its colour of the map."""
     picture = shown(collection.pack.images[number].astype(np.float32) / 255, side)
-    bar = np.empty((max(side // 12, 4), side, 3), np.uint8)
-    bar[:] = np.rint(np.array(colour_of(rank)) * 255)
-    return np.concatenate([picture, bar])
+    colour = np.rint(np.array(colour_of(rank)) * 255).astype(np.uint8)
+    return np.concatenate([picture, np.broadcast_to(colour, (bar(side), side, 3))])
+
+
+def bar(side: int) -> int:
+    """Its height."""
+    return max(side // 12, 4)
 
 
 def stacked(parts: list[Array]) -> Array:
@@ -177,6 +181,8 @@ def write(name: str, columns: list[Array], across: int, mark: Source) -> None:
         fits = [quality_of(page, mark) for page in pages]
         if min(fits) >= 0:
             break
+    for old in (PLACE / f"finish-{name}.webp", *PLACE.glob(f"finish-{name}-[0-9].webp")):
+        old.unlink(missing_ok=True)
     for number, (page, quality) in enumerate(zip(pages, fits, strict=True)):
         path = PLACE / (f"finish-{name}.webp" if len(pages) == 1 else f"finish-{name}-{number + 1}.webp")
         write_picture(path, page, source=mark, quality=None if quality == LOSSLESS else max(quality, QUALITIES[-1]))
