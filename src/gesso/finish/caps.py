@@ -18,6 +18,7 @@ __all__ = ["Caps", "Copied", "copied", "keep_below", "pieces", "votes_by_picture
 
 ROUNDS = 12  # of giving up parts
 PART = 0.4  # of what is too much that moves at a time
+FEWEST = 0.03  # of a picture: of less, what is taken is not worth counting
 SLACK = 0.01  # of a share, since the last vote moves borders a little
 NEARLY = 0.03  # below its cap a picture counts as full: it would only have to give up in turn
 SMOOTH = 2.0  # patches over which what giving up costs is averaged, so that whole parts are given up
@@ -77,7 +78,7 @@ def pieces(level: Level, sources: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h 
 def copied(level: Level, count: int, drawn: Bool[np.ndarray, "h w"]) -> Copied:
     """What of a level's picture is from where. drawn: the pixels that count."""
     sources = np.where(drawn, votes_by_picture(level, count).argmax(0), -1)
-    area = max(int(drawn.sum()), 1)
+    area = _area(drawn)
     shares = np.bincount(sources[drawn], minlength=count)[:count] / area
     numbers = pieces(level, sources)
     largest = int(np.bincount(numbers[numbers >= 0]).max()) if (numbers >= 0).any() else 0
@@ -91,8 +92,8 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
     """
     share, piece = (cap - SLACK if cap < 1 else 1.0 for cap in (caps.share, caps.piece))
     found = copied(level, count, drawn)
-    area = int(drawn.sum())
-    for _ in range(ROUNDS):
+    area = _area(drawn)
+    for number in range(ROUNDS):
         worst = int(found.shares.argmax())
         if found.shares[worst] > share:
             mine, too_much = found.sources == worst, lambda now, who=worst: float(now.shares[who]) - share
@@ -102,6 +103,10 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
             worst, too_much = int(found.sources[mine][0]), lambda now: now.piece - piece
         else:
             break
+        around = np.ones(2 * [2 * min(number // 2, level.how.patch // 2) + 1], np.uint8)
+        mine = (
+            cv2.dilate(mine.astype(np.uint8), around) > 0
+        )  # in the end patches beside them move, too: they have a say
         full = np.union1d(np.flatnonzero(found.shares >= share - NEARLY), [worst])
         ways = _ways_out(level, mine, worst, full) or _ways_out(level, mine, worst, np.array([worst]))
         if ways is None:
@@ -114,6 +119,11 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
             start = some.stop
             found = copied(level, count, drawn)
     return found
+
+
+def _area(drawn: Bool[np.ndarray, "h w"]) -> float:
+    """What shares are of: the drawn area; where hardly anything is drawn, a little of the picture."""
+    return max(float(drawn.sum()), FEWEST * drawn.size)
 
 
 class _Ways(NamedTuple):

@@ -127,11 +127,14 @@ class Plan:
             if step == count - 1:
                 keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), self.caps)
             level.vote(last=last and step == count - 1)
-        for _ in range(ROUNDS if last else 0):  # the last vote has moved borders
+        for again in range(1, ROUNDS if last else 0):  # the last vote has moved borders
             found = copied(level, len(self.numbers), drawn_of(shown(level.picture)))
             if found.shares.max(initial=0) <= self.caps.share and found.piece <= self.caps.piece:
                 break
-            keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), self.caps)
+            stricter = replace(
+                self.caps, share=self.caps.share * TIGHTER**again, piece=self.caps.piece * TIGHTER**again
+            )
+            keep_below(level, len(self.numbers), drawn_of(shown(level.picture)), stricter)
             level.vote(last=True)
         if not last:
             return Drawing(
@@ -206,7 +209,7 @@ def _code(number: Int[np.ndarray, "h w"], regions: Regions) -> Float[np.ndarray,
 
 SEEN = 0.06  # of alpha from which on something is drawn
 CALM = 0.02  # of light or colour by which neighbours differ in a ground at most
-ROUNDS = 4  # of looking again whether caps are kept
+ROUNDS, TIGHTER = 12, 0.97  # of looking again whether caps are kept, and of what they are then
 PLAIN = 0.6  # share of the border that is calm, where there is a ground
 
 
