@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from gesso.patch.field import Field, Places
 from gesso.patch.level import Level
 
+Weight = Float[np.ndarray, "a b"]
+
 __all__ = ["Caps", "Copied", "copied", "keep_below", "pieces", "votes_by_picture"]
 
 ROUNDS = 12  # of giving up parts
@@ -47,17 +49,18 @@ class Copied:
     numbers: tuple[int, ...] = ()
 
 
-def votes_by_picture(level: Level, count: int) -> Float[np.ndarray, "k h w"]:
-    """How much the patches of every picture say about each pixel."""
-    own, weight, patch = _owners(level), level.weight(), level.how.patch
-    more = patch - 1
-    out = np.empty((count, weight.shape[0] + more, weight.shape[1] + more), np.float32)
-    for number in range(count):
-        much = np.pad(np.where(own == number, weight, 0).astype(np.float32), ((more, 0), (more, 0)))
-        much = np.pad(much, ((0, more), (0, more)))
-        out[number] = cv2.boxFilter(much, -1, (patch, patch), anchor=(0, 0), normalize=False)[
-            : out.shape[1], : out.shape[2]
-        ]
+def votes_by_picture(level: Level, count: int, weight: Weight | None = None) -> Float[np.ndarray, "k h w"]:
+    """How much the patches of every picture say about each pixel. weight: the level's, where it is known already."""
+    own, patch = _owners(level), level.how.patch
+    weight = level.weight() if weight is None else weight
+    (high, wide), more = weight.shape, patch - 1
+    much = np.zeros((count, high + 2 * more, wide + 2 * more), np.float32)
+    ys, xs = np.mgrid[:high, :wide]
+    much[own, ys + more, xs + more] = weight
+    out = np.zeros((count, high + more, wide + more), np.float32)
+    for number in np.unique(own):
+        sums = cv2.boxFilter(much[number], -1, (patch, patch), anchor=(0, 0), normalize=False)
+        out[number] = sums[: high + more, : wide + more]
     return out
 
 
@@ -75,11 +78,15 @@ def pieces(level: Level, sources: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h 
     return _joined(ok, down, across)
 
 
-def copied(level: Level, count: int, drawn: Bool[np.ndarray, "h w"]) -> Copied:
-    """What of a level's picture is from where. drawn: the pixels that count."""
-    sources = np.where(drawn, votes_by_picture(level, count).argmax(0), -1)
+def copied(
+    level: Level, count: int, drawn: Bool[np.ndarray, "h w"], weight: Weight | None = None, whole: bool = True
+) -> Copied:
+    """What of a level's picture is from where. drawn: the pixels that count; whole: whether pieces are looked at."""
+    sources = np.where(drawn, votes_by_picture(level, count, weight).argmax(0), -1)
     area = _area(drawn)
     shares = np.bincount(sources[drawn], minlength=count)[:count] / area
+    if not whole:
+        return Copied(sources, shares, 0.0)
     numbers = pieces(level, sources)
     largest = int(np.bincount(numbers[numbers >= 0]).max()) if (numbers >= 0).any() else 0
     return Copied(sources, shares, largest / area)
@@ -91,11 +98,12 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
     Where there are no others the picture keeps what it has: look at what is returned.
     """
     share, piece = (cap - SLACK if cap < 1 else 1.0 for cap in (caps.share, caps.piece))
-    found = copied(level, count, drawn)
-    area = _area(drawn)
+    weight, area = level.weight(), _area(drawn)
+    found = copied(level, count, drawn, weight)
     for number in range(ROUNDS):
         worst = int(found.shares.argmax())
-        if found.shares[worst] > share:
+        whole = found.shares[worst] <= share
+        if not whole:
             mine, too_much = found.sources == worst, lambda now, who=worst: float(now.shares[who]) - share
         elif found.piece > piece:
             numbers = pieces(level, found.sources)
@@ -104,9 +112,7 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
         else:
             break
         around = np.ones(2 * [2 * min(number // 2, level.how.patch // 2) + 1], np.uint8)
-        mine = (
-            cv2.dilate(mine.astype(np.uint8), around) > 0
-        )  # in the end patches beside them move, too: they have a say
+        mine = cv2.dilate(mine.astype(np.uint8), around) > 0  # in the end those beside move, too: they have a say
         full = np.union1d(np.flatnonzero(found.shares >= share - NEARLY), [worst])
         ways = _ways_out(level, mine, worst, full) or _ways_out(level, mine, worst, np.array([worst]))
         if ways is None:
@@ -117,7 +123,9 @@ def keep_below(level: Level, count: int, drawn: Bool[np.ndarray, "h w"], caps: C
             at = ways.ys[some], ways.xs[some]
             level.places.places[at] = ways.places[at]  # what moves keeps its say: outvoted, it had moved for nothing
             start = some.stop
-            found = copied(level, count, drawn)
+            found = copied(level, count, drawn, weight, whole)
+        if not whole:
+            found = copied(level, count, drawn, weight)
     return found
 
 

@@ -46,7 +46,7 @@ class Manner:
     ratio: float = 0.75
     first: int = 8
     steps: tuple[int, int] = (8, 3)
-    searched: float = 0.6
+    searched: float = 0.45
     complete: float = 0.0
     even: float = 0.0
     caps: Caps = field(default_factory=Caps)
