@@ -11,6 +11,7 @@ def main() -> None:
     jobs += [["bench.race", "--data", name] for name in available()]
     jobs += [["bench.tables"], ["bench.distances"], ["bench.kills"], ["bench.health"]]
     jobs += [["bench.works"], ["bench.scratches"], ["bench.damage"], ["bench.upscale"]]
+    jobs += [["bench.finish_speed"]]
     if available() != ["blossoms"]:  # these want real pictures
         jobs += [["bench.ladder"], ["bench.copies"], ["bench.originality"], ["bench.tiles"], ["bench.holes"]]
     for module, *words in jobs:
