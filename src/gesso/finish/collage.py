@@ -60,7 +60,7 @@ def laid_out(
     colour is not in the draft, its word in no picture, or its blob too small.
     """
     number = _numbered(image, wanted)
-    each = max((choices.pictures or many(draft, height)) // (len(wanted) + 1), FEWEST)
+    each = max((choices.pictures or many(draft.shape[0], height)) // (len(wanted) + 1), FEWEST)
     scale = height / draft.shape[0]
     pictures, numbers, of = list[Picture](), list[int](), list[int]()
     for region in range(len(wanted) + 1):

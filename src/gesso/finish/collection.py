@@ -14,8 +14,10 @@ from gesso.finish.caps import Caps
 from gesso.finish.choose import Chosen, choose
 from gesso.finish.draw import Drawing, Manner, draw
 from gesso.finish.index import Index
+from gesso.memory import afford
 from gesso.patch.atlas import turned
 from gesso.patch.pyramid import resized
+from gesso.patch.synthesis import needed
 
 __all__ = ["Collection", "Unit", "many"]
 
@@ -68,6 +70,13 @@ class Collection:
                 "Give a smaller --patch, or a larger --size.",
             )
         return manner
+
+    def afford(self, choices: FinishChoices, drafted: int, height: int, width: int) -> None:
+        """Raise GessoError where a picture of that size takes more memory than is free. drafted: height of drafts."""
+        unit = self.unit(height, width)
+        count = choices.pictures or many(drafted, height)
+        taken = needed(count * unit.height * unit.width, height * width, 2 * self.pack.channels)
+        afford(taken, f"A finished picture of {width}×{height}", "Give a smaller --size, or fewer --pictures.")
 
     def unit(self, height: int, width: int) -> Unit:
         """How large its pictures are used in a new picture of that size: as large as fits."""
@@ -125,12 +134,12 @@ class Collection:
 
         count: pictures that it is drawn with, as `many` says if not given.
         """
-        count = count or many(draft, height)
+        count = count or many(draft.shape[0], height)
         chosen = self.choose([draft], height, width, count, turns, seed=seed)
         pictures = self.pictures(chosen, self.unit(height, width))
         yield from draw(draft, pictures, height, width, manner, numbers=[one.number for one in chosen], seed=seed)
 
 
-def many(draft: Picture, height: int) -> int:
-    """How many pictures a draft is drawn with at that height: a fine one shows more, and finds it in more of them."""
-    return COUNTS[2 * draft.shape[0] >= height]
+def many(drafted: int, height: int) -> int:
+    """How many pictures a draft of one height is drawn with at another: a fine one shows more."""
+    return COUNTS[2 * drafted >= height]

@@ -1,16 +1,17 @@
 """Which pictures a finished one is from, to be shown and written down."""
 
 import colorsys
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gesso.data.pack import Pack
+from gesso.errors import GessoError
 from gesso.finish.caps import Copied
 from gesso.marks.recipe import Part, Taken
 
-__all__ = ["colour_of", "main_sources", "source_map", "taken_of", "withdrawn_among"]
+__all__ = ["changed_since", "colour_of", "main_sources", "source_map", "taken_of"]
 
 NAMED = 120  # letters of a name, its last ones
 LISTED = 24  # pictures that are named in a recipe
@@ -55,7 +56,14 @@ def taken_of(copied: Copied, pack: Pack, options: dict) -> Taken:
     )  # fmt: skip
 
 
-def withdrawn_among(taken: Taken, pack: Pack) -> Sequence[str]:
-    """Names of pictures in a recipe that were withdrawn since."""
+def changed_since(taken: Taken, pack: Pack, made: Path, remedy: str) -> str:
+    """What is to be said where pictures of a collection were withdrawn since one was made of them; empty where none.
+
+    Raises GessoError, with the remedy, where that one is partly from a picture that must not be used again.
+    """
     gone = {str(item.get("source"))[-NAMED:] for item, away in zip(pack.items, pack.withdrawn, strict=True) if away}
-    return [part.source for part in taken.parts if part.source in gone]
+    for part in taken.parts:
+        if part.source in gone:
+            raise GessoError(f"{part.source}, which {made} is partly from, was withdrawn.", remedy)
+    same = taken.usable == int((~pack.withdrawn).sum())
+    return "" if same else "Pictures of the collection were withdrawn since: it may come out otherwise."

@@ -181,7 +181,7 @@ def _again(options: FinishOptions, home: Path) -> "Generator[Event, None, Finish
     """The choices of a finished picture's recipe; raises GessoError where it cannot be made again."""
     from gesso.data import open_pack
     from gesso.files import sha256_of
-    from gesso.finish.sources import withdrawn_among
+    from gesso.finish.sources import changed_since
     from gesso.marks.recipe import Work, read_recipe
 
     assert options.like is not None
@@ -199,16 +199,13 @@ def _again(options: FinishOptions, home: Path) -> "Generator[Event, None, Finish
             f"The data set '{pack.name}' is not the one that {options.like} was drawn with, or has changed since.",
             "Import the old pictures again, or finish anew without --like.",
         )
-    gone = withdrawn_among(taken, pack)
-    if gone:
-        problem = f"{gone[0]}, which {options.like} is partly from, was withdrawn."
-        raise GessoError(problem, "Finish anew without --like.")
+    note = changed_since(taken, pack, options.like, "Finish anew without --like.")
     if not {sha256_of(file) for file in _files(options.draft)} & {*recipe.inputs.values()}:
         raise GessoError(f"{options.like} was not made of this draft.", "Name its own draft, or leave --like out.")
     if recipe.options.get("film") and len(_files(options.draft)) == 1:
         raise GessoError(f"{options.like} is a frame of a film.", "Name all of the film's drafts, in order.")
-    if taken.usable != int((~pack.withdrawn).sum()):
-        yield Message("Pictures of the collection were withdrawn since: it may come out otherwise.", "warning")
+    if note:
+        yield Message(note, "warning")
     values = {name: value for name, value in recipe.options.items() if name in FinishOptions.model_fields}
     mine = options.model_dump(include=own)
     return FinishOptions.of({**values, **mine, "data": options.data or taken.data, "seed": recipe.seed, "count": 1})
@@ -218,8 +215,6 @@ def _read(options: FinishOptions, file: Path, collection: "Collection") -> tuple
     """A draft in the collection's channels, the size of what is made of it, and what is to be said."""
     from gesso.data.picture import open_picture
     from gesso.finish.form import formed
-    from gesso.memory import afford
-    from gesso.patch import needed
 
     opened = open_picture(file, "draft")
     high, wide = opened.image.shape[:2]
@@ -234,8 +229,7 @@ def _read(options: FinishOptions, file: Path, collection: "Collection") -> tuple
         )
     if height > FURTHEST * high:
         notes.append(f"{file.name} is made {height / high:.0f} times larger: much of it is the collection's idea.")
-    taken = needed((options.pictures or 24) * unit.height * unit.width, height * width, 2 * picture.shape[2])
-    afford(taken, f"A finished picture of {width}×{height}", "Give a smaller --size, or fewer --pictures.")
+    collection.afford(options, high, height, width)
     return Draft(opened, picture, height, width), notes
 
 

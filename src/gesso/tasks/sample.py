@@ -190,9 +190,7 @@ def _finisher(
 ) -> "Generator[Event, None, Finisher | None]":
     """What finishes the drafts of a model; None where that was not wanted, or would not make them larger."""
     from gesso import tasks
-    from gesso.finish.sources import withdrawn_among
-    from gesso.memory import afford
-    from gesso.patch import needed
+    from gesso.finish.sources import changed_since
     from gesso.store import Run
 
     facts, taken = model.family.facts, recipe.taken if recipe is not None else None
@@ -216,17 +214,14 @@ def _finisher(
     choices: FinishChoices = options
     if recipe is not None and taken is not None:
         size, choices = (recipe.height, recipe.width), FinishChoices.of(taken.options)
-        gone = withdrawn_among(taken, pack)
-        if gone:
-            raise GessoError(f"{gone[0]}, which {options.like} is partly from, was withdrawn.", "Draw a new picture.")
-        if taken.usable != int((~pack.withdrawn).sum()):
-            yield Message("Pictures of the collection were withdrawn since: it may come out otherwise.", "warning")
+        assert options.like is not None
+        note = changed_since(taken, pack, options.like, "Draw a new picture.")
+        if note:
+            yield Message(note, "warning")
     if size[0] <= facts.height and size[1] <= facts.width and not asked:
         return None
     collection = yield from tasks.collection(pack, rows)
-    unit = collection.unit(*size)
-    count = needed((choices.pictures or 12) * unit.height * unit.width, size[0] * size[1], 2 * pack.channels)
-    afford(count, f"A finished picture of {size[1]}×{size[0]}", "Give a smaller --size.")
+    collection.afford(choices, facts.height, *size)
     collection.manner(choices, *size)  # what cannot be done is said before anything is drawn
     yield Message(f"Finishing at {size[1]}×{size[0]} with patches of '{pack.name}'; --no-finish leaves drafts rough.")
     return Finisher(collection, choices, size)
