@@ -11,7 +11,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 420  # lines of a file
 
 ONE = {"errors", "options", "contract"}
-TWO = {"files", "compiled", "memory", "nn", "losses", "augment", "primer", "marks"}
+TWO = {
+    "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
+}  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
 MAY_IMPORT = {
     "errors": set(),
@@ -23,6 +25,9 @@ MAY_IMPORT = {
     "nn": ONE,
     "losses": ONE,
     "augment": ONE,
+    "text": ONE | {"nn"},
+    "conditioning": ONE | {"nn", "text"},
+    "adversarial": ONE | {"nn", "text", "conditioning", "losses", "augment", "primer"},
     "primer": ONE | {"nn", "files", "compiled"},
     "marks": ONE | {"files"},
     "families": ONE | TWO,

@@ -5,10 +5,10 @@ from torch import nn
 
 from gesso.errors import GessoError
 from gesso.nn import (
+    AskedNorm,
     Decoder,
     Doubling,
     DownBlock,
-    LabelNorm,
     Project,
     UpBlock,
     channels_at,
@@ -39,24 +39,23 @@ def test_spectral_norm_is_one():
 
 
 def test_label_norm_is_batch_norm_scaled_by_the_class():
-    norm, label = LabelNorm(5, 3), torch.tensor([0, 2, 1, 2])
-    with torch.no_grad():
-        norm.embed.weight.normal_()
+    norm, vector = AskedNorm(5, 3), torch.randn(4, 3)
     x = torch.randn(4, 5, 6, 6)
-    gain, bias = norm.embed.weight[label][:, :, None, None].chunk(2, 1)
-    torch.testing.assert_close(norm(x, label), nn.BatchNorm2d(5)(x) * gain + bias)
+    gain, bias = (vector @ norm.modulate.weight.T + norm.modulate.bias)[:, :, None, None].chunk(2, 1)
+    torch.testing.assert_close(norm(x, vector), nn.BatchNorm2d(5)(x) * gain + bias)
 
 
-def test_a_fresh_class_changes_nothing():
+def test_without_a_vector_it_is_plain_batch_norm():
     x = torch.randn(4, 5, 6, 6)
-    torch.testing.assert_close(LabelNorm(5, 3)(x, torch.tensor([0, 1, 2, 0])), nn.BatchNorm2d(5)(x))
+    torch.testing.assert_close(AskedNorm(5, 3)(x, torch.zeros(4, 3)), nn.BatchNorm2d(5)(x))
+    torch.testing.assert_close(AskedNorm(5, 0)(x, None), nn.BatchNorm2d(5)(x))
 
 
 def test_projection_adds_the_inner_product():
     head = Project(16, 4, spectral=False)
-    x, label = torch.randn(3, 16), torch.tensor([3, 0, 1])
-    expected = head.linear(x)[:, 0] + (head.embed.weight[label] * x).sum(1) / 4
-    torch.testing.assert_close(head(x, label), expected)
+    x, vector = torch.randn(3, 16), torch.randn(3, 4)
+    expected = head.linear(x)[:, 0] + (vector @ head.match.weight.T * x).sum(1) / 4
+    torch.testing.assert_close(head(x, vector), expected)
 
 
 def test_doubling_keeps_what_is_even():
@@ -80,12 +79,12 @@ def test_doubling_is_a_transposed_convolution():
     torch.testing.assert_close(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 2, 1))
 
 
-@pytest.mark.parametrize("classes", [0, 3])
-def test_blocks_double_and_halve(classes):
-    x, label = torch.randn(2, 6, 4, 8), torch.tensor([0, 1]) if classes else None
-    assert UpBlock(6, 5, classes)(x, label).shape == (2, 5, 8, 16)
+@pytest.mark.parametrize("asked", [0, 3])
+def test_blocks_double_and_halve(asked):
+    x, vector = torch.randn(2, 6, 4, 8), torch.randn(2, asked) if asked else None
+    assert UpBlock(6, 5, asked)(x, vector).shape == (2, 5, 8, 16)
     assert DownBlock(6, 5, spectral=False)(x).shape == (2, 5, 2, 4)
-    assert Decoder(7, 8, (4, 48, 64), classes)(torch.randn(2, 7), label).shape == (2, 4, 48, 64)
+    assert Decoder(7, 8, (4, 48, 64), asked)(torch.randn(2, 7), vector).shape == (2, 4, 48, 64)
 
 
 def test_a_gradient_is_scaled_per_sample():

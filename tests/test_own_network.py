@@ -89,7 +89,7 @@ def test_as_the_reference_computes_it(residual):
 
 def test_it_serves_where_the_primer_serves(residual):
     network = OwnNetwork(residual)
-    critic = PrimerCritic(network, (32, 32), 3, 16, 8, 0)
+    critic = PrimerCritic(network, (32, 32), 3, 16, 8)
     x = (torch.rand(2, 3, 32, 32) * 2 - 1).requires_grad_()
     torch.stack([y.mean() for y in critic(x, None)]).sum().backward()
     assert x.grad is not None

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gesso.contract.family import Batch, Clock, Turn
+from gesso.conditioning import Conditions
+from gesso.contract.family import Batch, Clock, Facts, Turn
 from gesso.errors import GessoError
 from gesso.families.gan import GAN
 from gesso.primer import learn
@@ -175,25 +176,27 @@ def test_learning_from_a_command(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("channels", "size", "classes"), [(1, (16, 16), 0), (3, (32, 48), 3), (4, (64, 64), 0)])
 def test_the_critic_judges_everywhere_and_teaches_the_picture(frozen, channels, size, classes):
     torch.manual_seed(0)
-    critic = PrimerCritic(frozen, size, channels, 16, 8, classes)
-    label = torch.tensor([0, classes - 1]) if classes else None
+    facts = Facts(channels=3, height=32, width=32, labels=tuple("abc"[:classes]))
+    asked = Conditions(facts).conditioner(16)
+    critic = PrimerCritic(frozen, size, channels, 16, 8, asked)
+    given = [torch.tensor([0, classes - 1])] if classes else []
     x = torch.rand(2, channels, *size).mul(2).sub(1).requires_grad_()
-    judged = critic(x, label)
+    judged = critic(x, *given)
     assert len(judged) == 4
     assert all(y.shape[0] == 2 for y in judged)
     assert not any("primer" in name or "mix" in name for name in critic.state_dict())
     torch.stack([y.mean() for y in judged]).sum().backward()
     assert x.grad is not None
     assert (x.grad.abs().amax((0, 1)) > 0).float().mean() > 0.99, "no pixel is out of sight"
-    again = PrimerCritic(frozen, size, channels, 16, 8, classes)
+    again = PrimerCritic(frozen, size, channels, 16, 8, Conditions(facts).conditioner(16))
     again.load_state_dict(critic.state_dict())
-    for a, b in zip(critic.eval()(x, label), again.eval()(x, label), strict=True):
+    for a, b in zip(critic.eval()(x, *given), again.eval()(x, *given), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_the_eye_sees_the_grid_where_it_is(frozen):
     """Whatever augmentation does to what the primer sees, the eye sees the pictures, from a place on their grid."""
-    critic, rng = PrimerCritic(frozen, (32, 48), 3, 16, 8, 0), torch.Generator().manual_seed(0)
+    critic, rng = PrimerCritic(frozen, (32, 48), 3, 16, 8), torch.Generator().manual_seed(0)
     x, plain = torch.rand(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
     rows, columns = zip(*(critic.part(x, rng) for _ in range(60)), strict=True)
     assert {s.start for s in rows} == {0, 8, 16}

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -46,26 +46,27 @@ def dcgan_init(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-class LabelNorm(nn.Module):
-    """Batch norm whose gain and bias depend on the class (conditional batch norm; Dumoulin et al. 2017, eq. 5).
+class AskedNorm(nn.Module):
+    """Batch norm whose gain and bias depend on what is asked for (conditional batch norm; Dumoulin et al. 2017, eq. 5).
 
-    With no classes it is plain batch norm.
+    With nothing to ask for (asked = 0) it is plain batch norm. asked: numbers of the conditions' vector.
     """
 
-    def __init__(self, channels: int, classes: int):
+    def __init__(self, channels: int, asked: int):
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=classes == 0)
-        self.embed = nn.Embedding(classes, 2 * channels) if classes else None
-        if self.embed is not None:
+        self.norm = nn.BatchNorm2d(channels, affine=not asked)
+        self.modulate = nn.Linear(asked, 2 * channels) if asked else None
+        if self.modulate is not None:
+            nn.init.normal_(self.modulate.weight, 0.0, 0.02)
             with torch.no_grad():
-                self.embed.weight.copy_(torch.cat([torch.ones(channels), torch.zeros(channels)]).expand(classes, -1))
+                self.modulate.bias.copy_(torch.cat([torch.ones(channels), torch.zeros(channels)]))
 
-    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
-        """The normalised map, scaled and shifted by the class."""
+    def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "n d"] | None) -> Float[Tensor, "n c h w"]:
+        """The normalised map, scaled and shifted."""
         x = self.norm(x)
-        if self.embed is None:
+        if self.modulate is None:
             return x
-        gain, bias = self.embed(label)[:, :, None, None].chunk(2, dim=1)
+        gain, bias = self.modulate(vector)[:, :, None, None].chunk(2, dim=1)
         return x * gain + bias
 
 
@@ -99,15 +100,17 @@ class UpBlock(nn.Module):
     what a picture shows lets squares and checkerboards pass.
     """
 
-    def __init__(self, inside: int, outside: int, classes: int = 0):
+    def __init__(self, inside: int, outside: int, asked: int = 0):
         super().__init__()
-        self.norm = LabelNorm(inside, classes)
+        self.norm = AskedNorm(inside, asked)
         self.conv = Doubling(inside, outside)
         self.skip = nn.Conv2d(inside, outside, 1)
 
-    def forward(self, x: Float[Tensor, "n i h w"], label: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n o H W"]:
+    def forward(
+        self, x: Float[Tensor, "n i h w"], vector: Float[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, "n o H W"]:
         """H = 2h, W = 2w."""
-        y = self.conv(F.relu(self.norm(x, label)))
+        y = self.conv(F.relu(self.norm(x, vector)))
         return y + F.interpolate(self.skip(x), scale_factor=2.0, mode="bilinear")
 
 
@@ -118,24 +121,26 @@ class Decoder(nn.Module):
     paints with is never all zero (leaky ReLU), which would be flat patches of one colour.
     """
 
-    def __init__(self, latent: int, width: int, shape: tuple[int, int, int], classes: int = 0):
-        """shape: channels, height and width of the pictures; width: the channels that every level multiplies."""
+    def __init__(self, latent: int, width: int, shape: tuple[int, int, int], asked: int = 0):
+        """shape: channels, height and width of the pictures; width: the channels that every level multiplies; asked:
+        numbers of the conditions' vector.
+        """
         super().__init__()
         channels, h, w = shape
         n = levels(h, w)
         widths = [channels_at(width, level) for level in range(n, 0, -1)]
         self.start = (widths[0], h >> n, w >> n)
         self.linear = nn.Linear(latent, math.prod(self.start))
-        self.blocks = nn.ModuleList(UpBlock(a, b, classes) for a, b in pairwise(widths))
-        self.norm = LabelNorm(widths[-1], classes)
+        self.blocks = nn.ModuleList(UpBlock(a, b, asked) for a, b in pairwise(widths))
+        self.norm = AskedNorm(widths[-1], asked)
         self.paint = Doubling(widths[-1], channels)
 
-    def forward(self, z: Float[Tensor, "n d"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
+    def forward(self, z: Float[Tensor, "n d"], vector: Float[Tensor, "n v"] | None = None) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
         x = self.linear(z).reshape(-1, *self.start)  # n d -> n c h/2^k w/2^k
         for block in self.blocks:
-            x = block(x, label)  # n c h w -> n c' 2h 2w
-        return torch.tanh(self.paint(F.leaky_relu(self.norm(x, label), 0.2)))
+            x = block(x, vector)  # n c h w -> n c' 2h 2w
+        return torch.tanh(self.paint(F.leaky_relu(self.norm(x, vector), 0.2)))
 
 
 class DownBlock(nn.Module):
@@ -159,18 +164,21 @@ class DownBlock(nn.Module):
 
 
 class Project(nn.Module):
-    """A critic's last layer: a linear judgement plus the inner product with the class (Miyato & Koyama 2018, eq. 3)."""
+    """A critic's last layer: a linear judgement plus the inner product with what was asked for.
 
-    def __init__(self, features: int, classes: int, spectral: bool):
+    Miyato & Koyama 2018, eq. 3, with a linear map of the conditions' vector in the place of the class's.
+    """
+
+    def __init__(self, features: int, asked: int, spectral: bool):
         super().__init__()
         self.linear = normalised(nn.Linear(features, 1), spectral)
-        self.embed = normalised(nn.Embedding(classes, features), spectral) if classes else None
+        self.match = normalised(nn.Linear(asked, features, bias=False), spectral) if asked else None
 
-    def forward(self, x: Float[Tensor, "n f"], label: Int[Tensor, " n"] | None) -> Float[Tensor, " n"]:
+    def forward(self, x: Float[Tensor, "n f"], vector: Float[Tensor, "n d"] | None) -> Float[Tensor, " n"]:
         """One judgement per picture."""
         y = self.linear(x)[:, 0]
-        if self.embed is not None:
-            y = y + (self.embed(label) * x).sum(1) / math.sqrt(x.shape[1])
+        if self.match is not None:
+            y = y + (self.match(vector) * x).sum(1) / x.shape[1] ** 0.5
         return y
 
 

@@ -27,6 +27,9 @@ class Facts(Options):
     height: int = Field(ge=8, le=2048, description="Height in pixels.")
     width: int = Field(ge=8, le=2048, description="Width in pixels.")
     labels: tuple[str, ...] = Field(default=(), description="Names of the classes, in the order of their numbers.")
+    vocabulary: str = Field(default="", description="What `text.Vocabulary` learned from the captions; empty: none.")
+    captions: tuple[str, ...] = Field(default=(), description="Some of the captions, drawn from when none is asked for.")
+    source: Literal[0, 1, 3, 4] = Field(default=0, description="Channels of the pictures that are translated; 0: none.")
     count: int = Field(default=0, ge=0, description="How many pictures there are.")
 
 
@@ -115,7 +118,8 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
     Config: ClassVar[type[Learning]]  # choices made when training
     Knobs: ClassVar[type[Options]]  # choices made when drawing
     presets: ClassVar[dict[str, dict]]  # name -> values of Config that belong together; "" is the default
-    needs: ClassVar[frozenset[str]] = frozenset()  # of {"label", "text", "source", "mask"}
+    sizes: ClassVar[dict[int, dict]] = {}  # shorter side in pixels -> values of Config for pictures from there on
+    needs: frozenset[str] = frozenset()  # of {"label", "text", "source", "pair"}: what a batch must carry
     takes: frozenset[str] = frozenset()  # what it uses where the data has it; an instance may use less
     ema: ClassVar[tuple[str, ...]]  # parts that keep a running average, used for drawing
     geometry: ClassVar[Literal["gaussian", "uniform"]] = "gaussian"
@@ -127,6 +131,16 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
         super().__init__()
         self.config = config
         self.facts = facts
+
+    @classmethod
+    def needed(cls, config: Learning) -> frozenset[str]:
+        """What the data must have with such choices. A "pair" is a source of each picture, a "source" any other one."""
+        return cls.needs
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What a drawing may be asked by: of {"label", "text", "source"}."""
+        return frozenset("source" if what == "pair" else what for what in self.needs | self.takes)
 
     @abstractmethod
     def turns(self, clock: Clock) -> Sequence[Turn]:
@@ -155,8 +169,12 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
         """
 
     @abstractmethod
+    def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
+        """What n pictures are asked to be, as the tensors that `core` takes after the latents; batch first."""
+
+    @abstractmethod
     def core(self, knobs: Handles) -> tuple[nn.Module, tuple[Tensor, ...]]:
-        """The graph to export, tensors to tensor, with example inputs (batch first)."""
+        """The graph to export, tensors to tensor, with example inputs (batch first): latents, then `inputs`."""
 
 
 class Encoder(Family[Choices, Handles]):

@@ -1,4 +1,4 @@
-"""The variational autoencoder: convolutional, with β and free bits, class-conditional where there are classes.
+"""The variational autoencoder: convolutional, with β and free bits, conditional where there are labels or captions.
 
 Its pictures are softer than a GAN's, but it also looks: `encode` gives the latents of a real picture.
 """
@@ -9,9 +9,10 @@ from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from gesso.conditioning import Conditions
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
 from gesso.losses import gaussian_kl
 from gesso.nn import Decoder, channels_at, levels
@@ -45,6 +46,10 @@ class VAEConfig(Learning):
         default=0.0, ge=0, description="Weight of how unlike pictures look to the primer, beside the errors of pixels."
     )
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
+    captions: bool = Field(default=True, description="Learn the captions where the data has them.")
+    asked_width: int = Field(
+        default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
+    )
 
 
 class VAEKnobs(Options):
@@ -56,9 +61,9 @@ class VAEKnobs(Options):
 
 
 class Recogniser(nn.Module):
-    """Strided convolutions → mean and log variance of the latents; the class joins the last features."""
+    """Strided convolutions → mean and log variance of the latents; what is asked joins the last features."""
 
-    def __init__(self, config: VAEConfig, facts: Facts, classes: int):
+    def __init__(self, config: VAEConfig, facts: Facts, conditions: Conditions):
         super().__init__()
         n = levels(facts.height, facts.width)
         widths = [facts.channels, *(channels_at(config.width, level) for level in range(1, n + 1))]
@@ -67,16 +72,31 @@ class Recogniser(nn.Module):
             layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.SiLU()]
         self.layers = nn.Sequential(*layers)
         features = widths[-1] * (facts.height >> n) * (facts.width >> n)
-        self.embed = nn.Embedding(classes, features) if classes else None
+        self.asked = conditions.conditioner(config.asked_width)
+        self.join = nn.Linear(config.asked_width, features) if self.asked else None
         self.head = nn.Linear(features, 2 * config.latent)
 
-    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Float[Tensor, "n c h w"], *given: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance, n d each."""
         x = self.layers(x).flatten(1)
-        if self.embed is not None:
-            x = x + self.embed(label)
+        if self.asked is not None and self.join is not None:
+            x = x + self.join(self.asked(*given).vector)
         mean, log_variance = self.head(x).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 6)
+
+
+class Drawer(nn.Module):
+    """The decoder of `nn.py`; what is asked for enters by its norms."""
+
+    def __init__(self, config: VAEConfig, facts: Facts, conditions: Conditions):
+        super().__init__()
+        self.asked = conditions.conditioner(config.asked_width)
+        shape = (facts.channels, facts.height, facts.width)
+        self.decoder = Decoder(config.latent, config.width, shape, config.asked_width if self.asked else 0)
+
+    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1]."""
+        return self.decoder(z, self.asked(*given).vector if self.asked else None)
 
 
 class VAE(Encoder[VAEConfig, VAEKnobs]):
@@ -85,7 +105,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     name = "vae"
     Config = VAEConfig
     Knobs = VAEKnobs
-    takes = frozenset({"label"})
+    takes = frozenset({"label", "text"})
     ema = ("recogniser", "decoder")
     paper = (
         "Kingma & Welling 2014; Higgins et al. 2017 (β); Kingma et al. 2016 (free bits); Rybkin et al. 2021 (optimal σ)"
@@ -99,13 +119,12 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
 
     def __init__(self, config: VAEConfig, facts: Facts):
         super().__init__(config, facts)
-        self.classes = len(facts.labels) if config.labels else 0
-        self.takes = self.takes if self.classes else frozenset()
-        shape = (facts.channels, facts.height, facts.width)
+        self.conditions = Conditions(facts, config.labels, config.captions)
+        self.takes = frozenset(self.conditions.kinds)
         self.parts = nn.ModuleDict(
             {
-                "recogniser": Recogniser(config, facts, self.classes),
-                "decoder": Decoder(config.latent, config.width, shape, self.classes),
+                "recogniser": Recogniser(config, facts, self.conditions),
+                "decoder": Drawer(config, facts, self.conditions),
             }
         )
         self.distance = Distance(look="quick") if config.perceptual else None
@@ -123,10 +142,10 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
         The scale of the pixel errors is the one that fits the batch best (Rybkin et al. 2021, eq. 5; for the
         Laplace likelihood its counterpart), so that β = 1 needs no tuning.
         """
-        label = batch.label if self.classes else None
-        mean, log_variance = (t.float() for t in self.parts["recogniser"](batch.image, label))
+        given = self.conditions.tensors(batch, len(batch.image), batch.image.device)
+        mean, log_variance = (t.float() for t in self.parts["recogniser"](batch.image, *given))
         noise = torch.randn(mean.shape, generator=rng, device=mean.device)
-        drawn = self.parts["decoder"](mean + (0.5 * log_variance).exp() * noise, label).float()
+        drawn = self.parts["decoder"](mean + (0.5 * log_variance).exp() * noise, *given).float()
         error = drawn - batch.image.float()
         values = error[0].numel()
         if self.config.likelihood == "gaussian":
@@ -157,13 +176,16 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
 
     def sample(self, z: Tensor, condition: Condition, knobs: VAEKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the decoder."""
-        yield self.parts["decoder"](z * knobs.truncation, condition.label if self.classes else None).float()
+        yield self.parts["decoder"](z * knobs.truncation, *self.inputs(condition, len(z))).float()
 
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
         """The mean of the posterior."""
-        return self.parts["recogniser"](image, condition.label if self.classes else None)[0].float()
+        return self.parts["recogniser"](image, *self.inputs(condition, len(image)))[0].float()
+
+    def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
+        """Labels, then pieces of texts, as far as the data has them."""
+        return self.conditions.tensors(asked, n, next(self.parameters()).device)
 
     def core(self, knobs: VAEKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
-        """Latents (and classes) to pictures."""
-        z = torch.zeros(1, self.config.latent)
-        return self.parts["decoder"], (z, torch.zeros(1, dtype=torch.long)) if self.classes else (z,)
+        """Latents and conditions to pictures."""
+        return self.parts["decoder"], (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gesso.nn import normalised
@@ -45,17 +45,17 @@ def _layer(inside: int, outside: int, size: int, stride: int) -> nn.Sequential:
 class Head(nn.Module):
     """A map → a judgement at every place that its body leaves."""
 
-    def __init__(self, body: nn.Module, width: int, classes: int):
+    def __init__(self, body: nn.Module, width: int, asked: int):
         super().__init__()
         self.body, self.judge = body, normalised(nn.Conv2d(width, 1, 1), True)
-        self.embed = normalised(nn.Embedding(classes, width), True) if classes else None
+        self.match = normalised(nn.Linear(asked, width, bias=False), True) if asked else None
 
-    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
-        """k: places of the last map. The class enters by projection (Miyato & Koyama 2018, eq. 3)."""
+    def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "n d"] | None) -> Float[Tensor, "n k"]:
+        """k: places of the last map. What is asked for enters by projection (Miyato & Koyama 2018, eq. 3)."""
         x = self.body(x)
         y = self.judge(x)
-        if self.embed is not None:
-            y = y + (x * self.embed(label)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
+        if self.match is not None:
+            y = y + (x * self.match(vector)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
         return y.flatten(1)
 
 
@@ -64,7 +64,8 @@ class PrimerCritic(nn.Module):
 
     primer: Gesso's, or a network of the user's own. width: channels that its coarsest map is mixed to, half as many for
     each finer one. pixels: channels of the eye for pixels, 0 for none. size: height and width of the pictures, of which
-    a judgement at every place of every head comes back, as one row.
+    a judgement at every place of every head comes back, as one row. asked: a network whose answer to the conditions,
+    where there are some, has a `vector` of `width` numbers.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class PrimerCritic(nn.Module):
         channels: int,
         width: int,
         pixels: int,
-        classes: int,
+        asked: nn.Module | None = None,
     ):
         super().__init__()
-        self.primer = primer
+        self.primer, self.asked = primer, asked
+        vector = width if asked is not None else 0
         rng = torch.Generator().manual_seed(0)  # the mixing is the same in every run, and is not learned
         widths = [width >> i for i in reversed(range(len(primer.widths)))]  # fewer, the finer the map
         for i, (c, to) in enumerate(zip(primer.widths, widths, strict=True)):
@@ -89,17 +91,17 @@ class PrimerCritic(nn.Module):
             halvings, side = 0, min(size) // stride
             while side > HEAD and side % 2 == 0:
                 side, halvings = side // 2, halvings + 1
-            heads.append(Head(for_maps(to, halvings), to, classes))
+            heads.append(Head(for_maps(to, halvings), to, vector))
         self.heads = nn.ModuleList(heads)
-        self.eye = Head(for_pixels(channels, pixels), pixels, classes) if pixels else None
+        self.eye = Head(for_pixels(channels, pixels), pixels, vector) if pixels else None
 
     def _fix(self, name: str, inside: int, outside: int, rng: torch.Generator, spread: float) -> None:
         weight = torch.randn(outside, inside, 1, 1, generator=rng) / (inside**0.5 * spread)
         self.register_buffer(name, weight, persistent=False)
 
-    def forward(self, x: Float[Tensor, "n c h w"], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
+    def forward(self, x: Float[Tensor, "n c h w"], *given: Tensor) -> list[Float[Tensor, "n _"]]:
         """The judgements of each head, on pictures in [-1, 1]."""
-        return self.judge(self.see(x, x), label)
+        return self.judge(self.see(x, x), *given)
 
     def part(self, x: Float[Tensor, "n c h w"], rng: torch.Generator) -> Part:
         """Which quarter of the pictures those heads see in one step that look closest, at a quarter of the cost.
@@ -127,10 +129,11 @@ class PrimerCritic(nn.Module):
         mixed[0] = mixed[0][:, :, _halved(rows), _halved(columns)]
         return [*mixed, SHARP * F.pixel_unshuffle(plain[:, :, rows, columns], 2)] if self.eye else mixed
 
-    def judge(self, seen: Sequence[Tensor], label: Int[Tensor, " n"] | None) -> list[Float[Tensor, "n _"]]:
-        """The judgements of each head on what `see` gave."""
+    def judge(self, seen: Sequence[Tensor], *given: Tensor) -> list[Float[Tensor, "n _"]]:
+        """The judgements of each head on what `see` gave. given: the conditions, one row a picture."""
         heads = [*self.heads, self.eye] if self.eye else self.heads
-        return [head(x, label) for head, x in zip(heads, seen, strict=True)]
+        vector = self.asked(*given).vector if self.asked is not None else None
+        return [head(x, vector) for head, x in zip(heads, seen, strict=True)]
 
 
 def _halved(stretch: slice) -> slice:

@@ -1,0 +1,108 @@
+"""What a drawing is asked to be, as tensors and as a vector: labels, texts, or both together.
+
+A family says which kinds of condition it takes; `Conditions` turns a batch's fields into tensors, batch first, and
+`Conditioner` turns those into one vector a picture, by which networks modulate and critics project, and into a vector a
+word for attention. What is not asked for is null: a label after the last, or a text without words; a share of the
+conditions may be dropped in training, so that null means "whatever there is" (Ho & Salimans 2022, section 3.2).
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from gesso.contract.family import Batch, Condition, Facts
+from gesso.nn import normalised
+from gesso.text import PretrainedReader, Reader, Vocabulary, reading
+
+__all__ = ["Asked", "Conditioner", "Conditions"]
+
+
+class Asked(NamedTuple):
+    """What pictures are asked to be. vector: of all conditions together; words: of each piece of a text, where there
+    is one; there: which of them hold a piece.
+    """
+
+    vector: Float[Tensor, "n d"]
+    words: Float[Tensor, "n t e"] | None = None
+    there: Bool[Tensor, "n t"] | None = None
+
+
+class Conditions:
+    """Which conditions a family takes of those that the data has. kinds: of "label" and "text", in that order.
+
+    folder: of a pretrained text encoder in the place of one that is learned from the captions.
+    """
+
+    def __init__(self, facts: Facts, labels: bool = True, text: bool = True, folder: str = ""):
+        self.facts, self.folder = facts, folder
+        there = {"label": labels and bool(facts.labels), "text": text and bool(facts.vocabulary)}
+        self.kinds = tuple(kind for kind, wanted in there.items() if wanted)
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+    @property
+    def null(self) -> int:
+        """The number of no label."""
+        return len(self.facts.labels)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What turns texts into numbers of pieces."""
+        return PretrainedReader(Path(self.folder)) if self.folder else Vocabulary.of(self.facts.vocabulary)
+
+    def tensors(self, asked: Batch | Condition, n: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
+        """The conditions of n pictures, in the order of `kinds`: numbers of labels, n; pieces of texts, n t."""
+        out: list[Tensor] = []
+        if "label" in self.kinds:
+            nothing = torch.full((n,), self.null, device=device)
+            out.append(nothing if asked.label is None else asked.label.to(device))
+        if "text" in self.kinds:
+            out.append(self.reader.ids([""] * n if asked.text is None else asked.text).to(device))
+        return tuple(out)
+
+    def dropped(self, given: Sequence[Tensor], share: float, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """The conditions, each of them null for a random share of the pictures, in [0, 1]."""
+        if not share or not given:
+            return tuple(given)
+        out: list[Tensor] = []
+        for kind, tensor in zip(self.kinds, given, strict=True):
+            gone = torch.rand(len(tensor), generator=rng, device=tensor.device) < share
+            nothing = tensor.new_tensor(self.null) if kind == "label" else self.reader.ids([""]).to(tensor)
+            out.append(torch.where(gone.reshape(-1, *[1] * (tensor.dim() - 1)), nothing, tensor))
+        return tuple(out)
+
+    def conditioner(self, width: int, spectral: bool = False) -> "Conditioner | None":
+        """What turns them into a vector of so many numbers; None where there are no conditions."""
+        return Conditioner(self, width, spectral) if self.kinds else None
+
+
+class Conditioner(nn.Module):
+    """Numbers of labels and pieces of texts → `Asked`; of several kinds, the vectors add up.
+
+    width: of the vectors. spectral: the label's vectors have spectral norm one, as a critic's have to.
+    """
+
+    def __init__(self, conditions: Conditions, width: int, spectral: bool = False):
+        super().__init__()
+        self.kinds, self.width = conditions.kinds, width
+        labels, vocabulary = conditions.null + 1, conditions.facts.vocabulary
+        self.label = normalised(nn.Embedding(labels, width), spectral) if "label" in self.kinds else None
+        self.text = reading(vocabulary, conditions.folder, width)[1] if "text" in self.kinds else None
+
+    def forward(self, *given: Int[Tensor, "n *t"]) -> Asked:
+        """given: as `Conditions.tensors` gives them."""
+        of = dict(zip(self.kinds, given, strict=True))
+        vectors: list[Tensor] = []
+        words = there = None
+        if self.label is not None:
+            vectors.append(self.label(of["label"]))
+        if self.text is not None:
+            words, sentence, there = self.text(of["text"])
+            vectors.append(sentence)
+        return Asked(torch.stack(vectors).sum(0), words, there)
