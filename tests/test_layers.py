@@ -13,6 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
+    "equalised",
 }  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
 MAY_IMPORT = {
@@ -26,6 +27,7 @@ MAY_IMPORT = {
     "losses": ONE,
     "augment": ONE,
     "text": ONE | {"nn"},
+    "equalised": ONE | {"nn"},
     "conditioning": ONE | {"nn", "text"},
     "adversarial": ONE | {"nn", "text", "conditioning", "losses", "augment", "primer"},
     "primer": ONE | {"nn", "files", "compiled"},
