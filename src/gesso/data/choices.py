@@ -1,15 +1,25 @@
 """What a person may choose when importing pictures. Light: the command line reads it to show its help."""
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from gesso.options import Field, Options
 
-__all__ = ["BUILT_IN", "ImportOptions", "pair_of"]
+__all__ = ["BUILT_IN", "FOUND", "MADE", "ImportOptions", "pair_of"]
 
 BUILT_IN = "blossoms"  # the source that is no place
+FOUND = ("folders", "side-by-side")  # pairs that the source holds
+MADE = (
+    "edges",
+    "grey",
+    "low",
+    "noise",
+    "scratches",
+    "masks",
+    "layout",
+)  # pairs whose sources are made from the pictures
 
 
 class ImportOptions(Options):
@@ -46,6 +56,18 @@ class ImportOptions(Options):
         "and for padding the mean colour of the picture's edge.",
     )
     tile: str = Field("", description="Cut every picture into tiles of this many pixels, as 32 or 32x32.")
+    pairs: Literal[
+        "none", "folders", "side-by-side", "edges", "grey", "low", "noise", "scratches", "masks", "layout"
+    ] = Field(
+        "none",
+        description="Give every picture a source that a model learns to turn into it: from two folders of the same "
+        "file names (A the sources, B the pictures; also trainA and trainB, source and target), from the left half of "
+        "the same file, or made from the picture: its edges as a line drawing, grey, in low resolution, with noise, "
+        "with scratches, with holes (masks), or as a layout of at most six flat colours.",
+    )
+    swap: bool = Field(
+        False, description="The picture is the first of a pair, in A or on the left (pairs folders and side-by-side)."
+    )
     label_column: str = Field("", description="The column of the metadata that holds the label; else 'label'.")
     split: Literal["train", "test", "all"] = Field(
         "train", description="Which part to take of a source that comes in parts for training and testing."
@@ -82,6 +104,16 @@ class ImportOptions(Options):
                 if not 4 <= side <= 2048:
                     raise ValueError("sides of tiles are between 4 and 2048 pixels")
         return value
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.pairs in FOUND and self.source == BUILT_IN:
+            raise ValueError(f"blossoms hold no pairs ({self.pairs}): have them made, as with --pairs edges")
+        if self.pairs == "side-by-side" and self.tile:
+            raise ValueError("pictures side by side cannot be cut into tiles: leave out --tile")
+        if self.swap and self.pairs not in FOUND:
+            raise ValueError("swap turns round the pairs of --pairs folders or side-by-side, and no others")
+        return self
 
 
 def pair_of(text: str) -> tuple[int, int]:

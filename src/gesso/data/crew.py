@@ -13,8 +13,6 @@ from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import numpy as np
-
 from gesso.data.decode import guarded
 from gesso.data.worker import Entry, Outcome, Recipe, prepare, receive, send
 from gesso.errors import GessoError
@@ -170,13 +168,7 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     size = 0
     for entry in entries:
         chunk.append(entry)
-        size += (
-            entry.data.nbytes
-            if isinstance(entry.data, np.ndarray)
-            else len(entry.data)
-            if isinstance(entry.data, bytes)
-            else 0
-        )
+        size += entry.weight
         if len(chunk) >= CHUNK or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0

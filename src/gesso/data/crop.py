@@ -34,30 +34,37 @@ class Fitted:
     notes: list[str] = field(default_factory=list)
 
 
-def fit(image: Image.Image, width: int, height: int, crop: Crop = "auto") -> Fitted:
+def fit(image: Image.Image, width: int, height: int, crop: Crop = "auto", like: Image.Image | None = None) -> Fitted:
     """Bring a picture (mode L, RGB or RGBA) to width x height.
 
     crop: 'centre' cuts the largest window from the middle; 'smart' moves that window to where the
     picture has the most to show; 'pad' keeps all and fills the rest; 'none' keeps all and squeezes it;
-    'auto' is 'pad' for pictures with transparency (nothing of an icon is lost), else 'centre'.
+    'auto' is 'pad' for pictures with transparency (nothing of an icon is lost), else 'centre'. like: a
+    picture of the same size that 'auto' and 'smart' look at instead, so that both are cut alike.
     """
-    transparent = False
-    if image.mode == "RGBA":
-        lowest = image.getchannel("A").getextrema()[0]
-        transparent = isinstance(lowest, int | float) and lowest < SEEN
-        image = image.convert("RGBa" if transparent else "RGB")
+    image, transparent = _multiplied(image)
+    looked_at, clear = (image, transparent) if like is None else _multiplied(like)
     if crop == "auto":
-        crop = "pad" if transparent else "centre"
+        crop = "pad" if clear else "centre"
     if crop == "pad":
         return _pad(image, width, height, transparent)
     box = (0.0, 0.0, float(image.width), float(image.height))
     if crop == "centre":
         box = _window(image.size, width / height, 0.5)
     elif crop == "smart":
-        box = _window(image.size, width / height, interest(image, width / height))
+        box = _window(image.size, width / height, interest(looked_at, width / height))
     notes: list[str] = []
     pixels = _rgba(_resize(image, width, height, box, notes))
     return Fitted(pixels, transparent, None, notes)
+
+
+def _multiplied(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The picture with its alpha multiplied in (mode RGBa), or without (L, RGB), and whether it has transparency."""
+    if image.mode != "RGBA":
+        return image, False
+    lowest = image.getchannel("A").getextrema()[0]
+    transparent = isinstance(lowest, int | float) and lowest < SEEN
+    return image.convert("RGBa" if transparent else "RGB"), transparent
 
 
 def _window(size: tuple[int, int], aspect: float, place: float) -> Box:

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 
 import gesso.files as files
 from gesso.contract.task import Event, Message, Preview, Progress, Result
-from gesso.data.choices import BUILT_IN, ImportOptions, pair_of
+from gesso.data.choices import BUILT_IN, FOUND, MADE, ImportOptions, pair_of
 from gesso.data.crew import prepare_all
 from gesso.data.decode import peek_size
 from gesso.data.duplicates import find_duplicates
@@ -49,24 +49,34 @@ def import_pictures(options: ImportOptions, home: Path) -> Iterator[Event]:
         head, entries = _look_ahead(source.entries)
         width, height = _size(options, head)
         recipe = Recipe(
-            width, height, options.crop, pair_of(options.tile) if options.tile else None, options.use_marked
+            width,
+            height,
+            options.crop,
+            pair_of(options.tile) if options.tile else None,
+            options.use_marked,
+            options.pairs == "side-by-side",
+            options.swap,
         )
         tally = Tally()
         yield Message(
             f"Reading {source.total:,} pictures from {options.source} ({source.kind}) at {width}x{height} pixels."
         )
-        with files.new_folder(final, replace=options.replace, needed=source.total * width * height * 4) as folder:
-            writer = PackWriter(folder, height, width)
+        needed = source.total * width * height * (4 if options.pairs == "none" else 8)
+        with files.new_folder(final, replace=options.replace, needed=needed) as folder:
+            writer = PackWriter(folder, height, width, options.pairs in FOUND)
             try:
                 yield from _stream(entries, source, recipe, options, background or WHITE, writer, folder, tally)
                 if not writer.count:
                     raise nothing_accepted(options, source, tally)
-                pairs, keep = _duplicates(writer, tally, options, folder)
-                written = writer.finish(writer.choose(options.channels, keep), keep)
+                alike, keep = _duplicates(writer, tally, options, folder)
+                writer.settle(writer.choose(options.channels, keep), keep)
+                if options.pairs in MADE:
+                    yield from _make_sources(writer, options, writer.count if keep is None else int(keep.sum()))
+                written = writer.finish()
             finally:
                 writer.close()
-            Image.fromarray(contact_sheet(np.load(folder / "images.npy", mmap_mode="r"))).save(folder / "sheet.png")
-            meta = describe(name, options, source, tally, written, (width, height), pairs)
+            _save_sheet(folder)
+            meta = describe(name, options, source, tally, written, (width, height), alike)
             files.write_json(folder / "pack.json", meta)
     finally:
         source.close()
@@ -110,7 +120,9 @@ def _source(options: ImportOptions) -> Source:
 
         side = DEFAULT_SIZE if options.size == "auto" else options.size
         return blossom_source(options.count, pair_of(str(side)), options.seed)
-    return open_source(Path(options.source).expanduser(), options.label_column, options.split)
+    return open_source(
+        Path(options.source).expanduser(), options.label_column, options.split, options.pairs, options.swap
+    )
 
 
 def _look_ahead(entries: Iterator[Entry]) -> tuple[list[Entry], Iterator[Entry]]:
@@ -127,6 +139,7 @@ def _size(options: ImportOptions, head: list[Entry]) -> tuple[int, int]:
         width, height = pair_of(options.tile)
         return max(width, 8), max(height, 8)
     sizes = set()
+    beside = 2 if options.pairs == "side-by-side" else 1
     for entry in head:
         if isinstance(entry.data, np.ndarray):
             sizes.add((entry.data.shape[1], entry.data.shape[0]))
@@ -143,7 +156,7 @@ def _size(options: ImportOptions, head: list[Entry]) -> tuple[int, int]:
             continue
         size = peek_size(data, entry.source)
         if size is not None:
-            sizes.add(size)
+            sizes.add((size[0] // beside, size[1]))
     if len(sizes) == 1 and min(shared := sizes.pop()) >= 8 and max(shared) <= MOST_AUTO:
         return shared
     return DEFAULT_SIZE, DEFAULT_SIZE
@@ -209,11 +222,32 @@ def _keep(
         writer.add(
             ready.pixels, item, ready.ground if plain and ready.ground else background, ready.transparent, ready.grey
         )
+        if ready.source:
+            other = ready.source
+            under = other.ground if plain and other.ground else background
+            writer.add_source(other.pixels, under, other.transparent, other.grey)
         tally.accepted += 1
         tally.converted.update(item.get("converted", ()))
         tally.used_marked += "marks" in item
         tally.hashes.append(ready.phash)
         tally.digests.append(ready.digest)
+
+
+def _make_sources(writer: PackWriter, options: ImportOptions, total: int) -> Iterator[Event]:
+    """Make the source of every picture kept."""
+    started = shown = time.monotonic()
+    for done in writer.make_sources(options.pairs, options.workers or _cores()):
+        now = time.monotonic()
+        if now - shown >= PAUSE or done == total:
+            shown = now
+            yield Progress(done, total, "sources", (now - started) / done * (total - done))
+
+
+def _save_sheet(folder: Path) -> None:
+    """Some of the pictures, each beside its source where it has one, as sheet.png."""
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    sources = np.load(folder / "sources.npy", mmap_mode="r") if (folder / "sources.npy").exists() else None
+    Image.fromarray(contact_sheet(images, sources=sources)).save(folder / "sheet.png")
 
 
 def _refuse(file: Any, tally: Tally, name: str, reason: str, kind: str) -> None:

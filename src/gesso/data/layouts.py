@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gesso.data.arrays import IDX, find_arrays
-from gesso.data.containers import Container, Folder, open_container, printable
+from gesso.data.choices import FOUND
+from gesso.data.containers import Container, Folder, Tar, open_container, printable
+from gesso.data.pairing import SPLITS, find_couples
 from gesso.data.rights import Reservation
 from gesso.data.sniff import Unreadable
 from gesso.data.tables import METADATA, read_dataset_json, read_tables
@@ -15,8 +17,6 @@ from gesso.errors import GessoError
 
 __all__ = ["Source", "open_source"]
 
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-SPLITS |= dict.fromkeys(("val", "valid", "validation"), "test")
 PAIRS = ({"A", "B"}, {"trainA", "trainB"}, {"trainA", "trainB", "testA", "testB"})
 CAPTIONS = (".txt", ".caption")
 MOST_CAPTION = 4000
@@ -42,11 +42,14 @@ class Source:
         self.container.close()
 
 
-def open_source(path: Path, label_column: str = "", split: str = "train") -> Source:
+def open_source(
+    path: Path, label_column: str = "", split: str = "train", pairs: str = "none", swap: bool = False
+) -> Source:
     """Find out what is at a path, and how to read it; raises GessoError when there is nothing to read.
 
     label_column: the column of the metadata that becomes the label. split: 'train', 'test' or 'all', of
-    sources that come in parts.
+    sources that come in parts. pairs: where the sources of the pictures are found; 'folders' gives every
+    entry its partner, the picture being in the first of the two where `swap` says so.
     """
     if not path.exists():
         raise GessoError(f"There is nothing at {path}.", "Check the path; blossoms is the built-in source.")
@@ -62,8 +65,23 @@ def open_source(path: Path, label_column: str = "", split: str = "train") -> Sou
         container.title = path.name
         arrays = find_arrays(container, split, label_column)
         if arrays:
+            if pairs in FOUND:
+                raise GessoError(
+                    f"{arrays.kind} holds no pairs ({pairs}).",
+                    "Have them made from its pictures, as with --pairs edges.",
+                )
             return Source(arrays.kind, arrays.total, arrays.entries(), container)
-        return _Layout(container, path.name, label_column, split).source()
+        if pairs == "folders" and isinstance(container, Tar):
+            raise GessoError(
+                f"{path} is a tar archive, which is read from front to back: pairs of folders are not read from one.",
+                "Unpack it, and import the folder.",
+            )
+        layout = _Layout(container, path.name, label_column)
+        if pairs == "folders":
+            layout.couple(split, swap)
+        else:
+            layout.choose_split(split)
+        return layout.source()
     except BaseException:
         container.close()
         raise
@@ -72,7 +90,7 @@ def open_source(path: Path, label_column: str = "", split: str = "train") -> Sou
 class _Layout:
     """Pictures in folders, with or without metadata: the rules by which each gets its label, text and columns."""
 
-    def __init__(self, container: Container, title: str, label_column: str, split: str):
+    def __init__(self, container: Container, title: str, label_column: str):
         self.container, self.title = container, title
         self.notes: list[str] = []
         self.table = read_tables(container)
@@ -84,8 +102,11 @@ class _Layout:
         self.captions = _captions(names)
         names = [name for name in names if name not in set(self.captions.values())]
         self.root = _root([*names, *own])
-        self.pairs = self._find_pairs(names)
-        self.names = self._choose_split(names, split)
+        self.names = names
+        self.pairs: set[str] = set()  # the folders of pairs whose sides are labels
+        self.in_splits = False
+        self.partners: dict[str, str] = {}  # the source of each picture, where that is another file
+        self.places: dict[str, str] = {}  # each picture's path within its folder of pairs
 
     def source(self) -> Source:
         kind = self.container.kind
@@ -93,7 +114,7 @@ class _Layout:
             kind += " with metadata"
         elif self.labels:
             kind += " with dataset.json"
-        elif self.pairs:
+        elif self.pairs or self.partners:
             kind += " of pairs"
         return Source(kind, len(self.names), self._entries(), self.container, self.container.refused, self.notes)
 
@@ -101,20 +122,29 @@ class _Layout:
         for name in self.names:
             entry = Entry(printable(self._inner(name)), b"")
             self._describe(name, entry)
-            try:
-                entry.data = self.container.data(name)
-            except Unreadable as error:
-                entry.fault = str(error)
+            self._fill(name, entry)
+            if name in self.partners:
+                entry.partner = Entry(printable(self._inner(self.partners[name])), b"")
+                self._fill(self.partners[name], entry.partner)
             yield entry
         unused = len(self.table.rows) - len(self.table.used)
         if unused:
             self.notes.append(f"{unused:,} rows of the metadata name pictures that are not there.")
 
+    def _fill(self, name: str, entry: Entry) -> None:
+        """Where an entry's bytes are, and whether they are reserved."""
+        try:
+            entry.data = self.container.data(name)
+        except Unreadable as error:
+            entry.fault = str(error)
+        if self.reservation:
+            entry.reserved = self.reservation.covers(posixpath.relpath(name, self.reserved_in or "."))
+
     def _describe(self, name: str, entry: Entry) -> None:
         """Fill in what the source says of a picture: metadata first, then dataset.json, then folders."""
         path = posixpath.normpath(name)
         entry.label, entry.text, entry.columns = self.table.facts(path, self.label_column)
-        inner = self._inner(name)
+        inner = self.places.get(name) or self._inner(name)
         folders = inner.split("/")[:-1]
         if folders and SPLITS.get(folders[0].lower()) and self.in_splits:
             entry.columns.setdefault("split", folders.pop(0))
@@ -127,8 +157,6 @@ class _Layout:
             entry.label = entry.label[-1:]
         if not entry.text and name in self.captions:
             entry.text = self._caption(self.captions[name])
-        if self.reservation:
-            entry.reserved = self.reservation.covers(posixpath.relpath(name, self.reserved_in or "."))
 
     def _caption(self, name: str) -> str:
         try:
@@ -170,8 +198,19 @@ class _Layout:
         tops = {inner.split("/")[0] for name in names if "/" in (inner := self._inner(name))}
         return tops if tops in PAIRS else set()
 
-    def _choose_split(self, names: list[str], split: str) -> list[str]:
-        """The pictures of the part that was asked for; all, where the source does not come in parts."""
+    def couple(self, split: str, swap: bool) -> None:
+        """Keep the pictures of the part asked for that have a partner; refuse the files that have none."""
+        couples = find_couples(self.names, self._inner, split, self.title, swap)
+        self.names = [couple.picture for couple in couples.found]
+        self.partners = {couple.picture: couple.source for couple in couples.found}
+        self.places = {couple.picture: couple.below for couple in couples.found}
+        self.container.refused += [(printable(self._inner(name)), reason) for name, reason in couples.refused]
+        self._note_aside(couples.aside)
+
+    def choose_split(self, split: str) -> None:
+        """Keep the pictures of the part asked for; all, where the source does not come in parts."""
+        names = self.names
+        self.pairs = self._find_pairs(names)
         parts: dict[str, str] = {}
         for name in names:
             top = self._inner(name).split("/")[0] if "/" in self._inner(name) else ""
@@ -179,14 +218,16 @@ class _Layout:
         kinds = {part for name, part in parts.items() if part or name.lower().endswith(PICTURES)}
         self.in_splits = bool(kinds) and "" not in kinds
         if not self.in_splits or split == "all":
-            return names
+            return
         chosen = [name for name in names if parts[name] in (split, "")]
-        aside = len(names) - len(chosen)
         if not any(parts[name] for name in chosen):
             raise GessoError(f"There is no {split} part in {self.title}.", "Ask for another part with --split.")
-        if aside:
-            self.notes.append(f"{aside:,} files of the other part were left aside; --split all takes them too.")
-        return chosen
+        self.names = chosen
+        self._note_aside(len(names) - len(chosen))
+
+    def _note_aside(self, count: int) -> None:
+        if count:
+            self.notes.append(f"{count:,} files of the other part were left aside; --split all takes them too.")
 
 
 def _root(names: list[str]) -> str:

@@ -4,6 +4,7 @@
 
     pack.json        what it is: shape, labels, fingerprint, how it was imported, what happened on the way
     images.npy       n h w c, uint8, memory-mapped; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha
+    sources.npy      n h w s, uint8, memory-mapped: what each picture is to be made from (only in a set of pairs)
     items.jsonl      a line a picture: source, sha256, size, label, text, licence, creator, consent, …
     rejected.jsonl   a line a file that was left out, with the reason
     duplicates.jsonl a line a pair of near-duplicates (only where there are some)
@@ -37,7 +38,7 @@ REPAIR = "Import it again with --replace."
 
 @dataclass(frozen=True)
 class Pack:
-    """An opened data set. Only pack.json and the header of images.npy are read before they are needed.
+    """An opened data set. Only pack.json and the headers of the arrays are read before they are needed.
 
     name: as the person calls it. path: its folder. meta: all of pack.json.
     """
@@ -73,16 +74,28 @@ class Pack:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over pixels and labels, made at the import: 64 hexadecimal digits."""
+        """SHA-256 over pixels, labels and sources, made at the import: 64 hexadecimal digits."""
         return self.meta["fingerprint"]
 
     @cached_property
     def images(self) -> np.ndarray:
         """All pictures, `n h w c` uint8 in [0, 255], memory-mapped and read-only."""
-        try:
-            return np.load(self.path / "images.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise _damaged(self.path, f"images.npy cannot be read ({error})") from None
+        return _mapped(self.path, "images.npy")
+
+    @property
+    def pairs(self) -> str:
+        """How the sources of the pictures came: folders, side-by-side, edges, …; "" where there are none."""
+        return self.meta["pairs"]["kind"] if "pairs" in self.meta else ""
+
+    @property
+    def source_channels(self) -> int:
+        """Of the sources: 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha; 0 where there are none."""
+        return self.meta["pairs"]["channels"] if "pairs" in self.meta else 0
+
+    @cached_property
+    def sources(self) -> np.ndarray | None:
+        """What each picture is made from, `n h w s` uint8 in [0, 255], memory-mapped; None where there are none."""
+        return _mapped(self.path, "sources.npy") if self.pairs else None
 
     @cached_property
     def items(self) -> list[dict[str, Any]]:
@@ -140,8 +153,10 @@ class Pack:
 
     def verify(self) -> None:
         """Read everything and compare it with the fingerprint; raises GessoError when a byte has changed."""
-        if fingerprint(chunks(self.images), self.label_ids) != self.fingerprint:
-            raise _damaged(self.path, "its pictures or labels are not those that were imported")
+        sources = None if self.sources is None else chunks(self.sources)
+        if fingerprint(chunks(self.images), self.label_ids, sources) != self.fingerprint:
+            what = "pictures or labels" if sources is None else "pictures, sources or labels"
+            raise _damaged(self.path, f"its {what} are not those that were imported")
 
 
 @dataclass(frozen=True)
@@ -249,17 +264,19 @@ def chunks(images: np.ndarray, bytes_each: int = 1 << 24) -> Iterator[np.ndarray
         yield images[start : start + step]
 
 
-def fingerprint(parts: Iterator[np.ndarray], label_ids: np.ndarray) -> str:
-    """SHA-256 over pixels (uint8, in order) and then the labels (int64, little-endian)."""
+def fingerprint(parts: Iterator[np.ndarray], label_ids: np.ndarray, sources: Iterator[np.ndarray] | None = None) -> str:
+    """SHA-256 over pixels (uint8, in order), labels (int64, little-endian), and sources where there are some."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(np.ascontiguousarray(part).data)
     digest.update(np.ascontiguousarray(label_ids, "<i8").data)
+    for part in sources or ():
+        digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 
 def _check(meta: Any, folder: Path) -> None:
-    """Raise unless pack.json is ours, of this version, and images.npy is what it says."""
+    """Raise unless pack.json is ours, of this version, and the arrays are what it says."""
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise _damaged(folder, "pack.json is not that of a data set")
     version = meta.get("version")
@@ -276,14 +293,28 @@ def _check(meta: Any, folder: Path) -> None:
         raise _damaged(folder, "pack.json does not list its labels")
     if not isinstance(meta.get("fingerprint"), str):
         raise _damaged(folder, "pack.json has no fingerprint")
-    try:
-        found = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _damaged(folder, f"images.npy cannot be read ({error})") from None
-    if found.shape != shape or found.dtype != np.uint8:
-        raise _damaged(folder, f"images.npy holds {found.dtype} of shape {found.shape}, not uint8 of {shape}")
+    arrays = {"images.npy": shape}
+    if "pairs" in meta:
+        pairs = meta["pairs"]
+        if not isinstance(pairs, dict) or not isinstance(pairs.get("kind"), str) or not pairs["kind"]:
+            raise _damaged(folder, "pack.json does not say what its pairs are")
+        if type(pairs.get("channels")) is not int or pairs["channels"] not in (1, 3, 4):
+            raise _damaged(folder, "pack.json does not say the shape of its sources")
+        arrays["sources.npy"] = (*shape[:3], pairs["channels"])
+    for name, shape in arrays.items():
+        found = _mapped(folder, name)
+        if found.shape != shape or found.dtype != np.uint8:
+            raise _damaged(folder, f"{name} holds {found.dtype} of shape {found.shape}, not uint8 of {shape}")
     if not (folder / "items.jsonl").is_file():
         raise _damaged(folder, "items.jsonl is missing")
+
+
+def _mapped(folder: Path, name: str) -> np.ndarray:
+    """An array of the data set, memory-mapped and read-only."""
+    try:
+        return np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(folder, f"{name} cannot be read ({error})") from None
 
 
 def _damaged(folder: Path, what: str) -> GessoError:

@@ -18,6 +18,20 @@ from gesso.errors import GessoError
 __all__ = ["Tally", "describe", "messages", "nothing_accepted", "sentence", "shape_of"]
 
 
+COLOURS = {1: "grey", 3: "RGB", 4: "RGB with transparency"}
+SOURCES = {
+    "folders": "the file of the same name in the other folder",
+    "side-by-side": "the other half of its file",
+    "edges": "a line drawing made from it",
+    "grey": "the picture without its colours",
+    "low": "the picture at a quarter of its resolution",
+    "noise": "the picture with noise on it",
+    "scratches": "the picture with scratches and dust on it",
+    "masks": "the picture with holes in it",
+    "layout": "its layout in at most six flat colours",
+}
+
+
 @dataclass
 class Tally:
     """What happened on the way."""
@@ -54,7 +68,7 @@ def describe(
     tally: Tally,
     written: Written,
     size: tuple[int, int],
-    pairs: list[tuple[int, int, float]],
+    alike: list[tuple[int, int, float]],
 ) -> dict[str, Any]:
     """What pack.json says."""
     summary = {
@@ -65,7 +79,7 @@ def describe(
         "marked": tally.marked,
         "marked_but_used": tally.used_marked,
         "blank_tiles": tally.blank,
-        "duplicates": len(pairs),
+        "duplicates": len(alike),
         "duplicates_dropped": tally.accepted - written.count,
     }
     chosen = options.model_dump(
@@ -81,6 +95,7 @@ def describe(
         "width": size[0],
         "channels": written.channels,
         "alpha": "premultiplied" if written.channels == 4 else None,
+        **({"pairs": {"kind": options.pairs, "channels": written.source_channels}} if written.source_channels else {}),
         "labels": list(written.labels),
         "fingerprint": written.fingerprint,
         "source": source.kind,
@@ -95,10 +110,10 @@ def describe(
 
 
 def shape_of(meta: dict[str, Any]) -> dict[str, Any]:
-    """The shape, the number of labels and the fingerprint, from what pack.json says."""
-    return {key: meta[key] for key in ("count", "height", "width", "channels", "fingerprint")} | {
-        "labels": len(meta["labels"])
-    }
+    """The shape, the number of labels, the fingerprint and the pairs, from what pack.json says."""
+    shape = {key: meta[key] for key in ("count", "height", "width", "channels", "fingerprint")}
+    pairs = {"pairs": meta["pairs"]["kind"], "source_channels": meta["pairs"]["channels"]} if "pairs" in meta else {}
+    return {**shape, "labels": len(meta["labels"]), **pairs}
 
 
 def messages(source: Source, tally: Tally, meta: dict[str, Any], final: Path) -> Iterator[Message]:
@@ -145,7 +160,10 @@ def _listed(counts: Counter[str]) -> str:
 
 def sentence(meta: dict[str, Any]) -> str:
     """The data set in one sentence."""
-    colours = {1: "grey", 3: "RGB", 4: "RGB with transparency"}[meta["channels"]]
+    colours = COLOURS[meta["channels"]]
     labels = f", {len(meta['labels'])} labels" if meta["labels"] else ""
     size = f"{meta['width']}x{meta['height']} pixels"
-    return f"The data set '{meta['name']}' has {meta['count']:,} pictures of {size}, {colours}{labels}."
+    pairs = ""
+    if "pairs" in meta:
+        pairs = f", each with a source ({COLOURS[meta['pairs']['channels']]}): {SOURCES[meta['pairs']['kind']]}"
+    return f"The data set '{meta['name']}' has {meta['count']:,} pictures of {size}, {colours}{labels}{pairs}."

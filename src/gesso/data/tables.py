@@ -23,6 +23,7 @@ SYNONYMS = {
 }
 # What Gesso itself writes of a picture; a column of that name is kept under `column_NAME`.
 OWN = {"source", "sha256", "size", "converted", "label", "text", "marks", "tile", "rights", "pair"}
+OWN |= {"paired_with", "paired_sha256"}
 MOST_TEXT = 4000  # characters of a caption
 
 

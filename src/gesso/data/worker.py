@@ -14,19 +14,20 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from gesso.data.crop import Crop, fit
+from gesso.data.crop import Crop, Fitted, fit
 from gesso.data.decode import MOST_BYTES, Decoded, decode, guarded
 from gesso.data.duplicates import perceptual_hash
 from gesso.data.rights import read_rights
 from gesso.data.sniff import Unreadable
 
-__all__ = ["Entry", "Outcome", "Painter", "Ready", "Recipe", "main", "prepare", "receive", "send"]
+__all__ = ["Entry", "Outcome", "Painter", "Ready", "Recipe", "Shaped", "main", "prepare", "receive", "send"]
 
 GREY_TOLERANCE = 2  # a JPEG's rounding may tint a grey picture by this much
 MOST_TILES = 65_536
@@ -46,6 +47,7 @@ class Entry:
 
     source: its path within the source, for the report. data: where its bytes are: a path, the bytes,
     the pixels (`h w` or `h w c` uint8), or what paints them. columns: what else the source says of it.
+    partner: the file of the picture that it is to be made from, where that is another one.
     """
 
     source: str
@@ -55,30 +57,50 @@ class Entry:
     columns: dict[str, Any] = field(default_factory=dict)
     reserved: bool = False  # by a tdmrep.json beside it
     fault: str = ""  # why it could not be taken out of its source
+    partner: "Entry | None" = None
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds in memory, its partner's with them."""
+        own = self.data.nbytes if isinstance(self.data, np.ndarray) else 0
+        return (len(self.data) if isinstance(self.data, bytes) else own) + (self.partner.weight if self.partner else 0)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to every picture alike. width, height: of the result; tile: cut each picture into such pieces."""
+    """What is done to every picture alike. width, height: of the result; tile: cut each picture into such pieces.
+
+    halves: each file holds the source of a picture on the left and the picture on the right, the other way round
+    where `swap` says so.
+    """
 
     width: int
     height: int
     crop: Crop = "auto"
     tile: tuple[int, int] | None = None
     use_marked: bool = False
+    halves: bool = False
+    swap: bool = False
 
 
 @dataclass
-class Ready:
-    """A picture in its final shape, with what is known of it."""
+class Shaped:
+    """Pixels in their final shape, and what decides on the channels that are kept of them."""
 
     pixels: bytes  # h w 4 uint8, premultiplied
-    item: dict[str, Any]
     ground: tuple[int, int, int] | None
     transparent: bool
     grey: bool
+
+
+@dataclass
+class Ready(Shaped):
+    """A picture in its final shape, with what is known of it, and its source where it has one."""
+
+    item: dict[str, Any]
     phash: int  # 64 bits
     digest: bytes  # 8 bytes, equal where the pixels are
+    source: Shaped | None
 
 
 @dataclass
@@ -104,24 +126,36 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
             entry = replace(entry, data=pixels, label=known.pop("label"), text=known.pop("text"), columns=known)
         data = _bytes(entry.data)
         facts: dict[str, Any] = {"source": entry.source}
+        source: Image.Image | None = None
         if isinstance(data, np.ndarray):
             facts["sha256"] = hashlib.sha256(data.tobytes()).hexdigest()
             decoded = Decoded(Image.fromarray(data), (data.shape[1], data.shape[0]), "pixels")
         else:
             facts["sha256"] = hashlib.sha256(data).hexdigest()
-            decoded = decode(data, entry.source, None if recipe.tile else (recipe.width, recipe.height))
+            # Pairs are compared by their pixels, so that neither is decoded at less than its size.
+            whole = recipe.tile or recipe.halves or entry.partner
+            decoded = decode(data, entry.source, None if whole else (recipe.width, recipe.height))
             marks = _add_rights(data, decoded, entry, facts)
+            if entry.partner:
+                source, more = _partner(entry.partner, decoded.image.size, facts)
+                marks += more
+            if marks:
+                facts["marks"] = marks
             if marks and not recipe.use_marked:
                 outcome.marked = True
                 outcome.reason = f"Its maker says that no model may learn from it ({'; '.join(marks)})."
                 return outcome
-        facts["size"] = list(decoded.size)
-        for box, piece in _pieces(decoded.image, recipe.tile):
+        image, facts["size"] = decoded.image, list(decoded.size)
+        if recipe.halves:
+            image, source = _halves(image, recipe.swap)
+            facts["size"] = list(image.size)
+        others = repeat(None) if source is None else (other for _, other in _pieces(source, recipe.tile))
+        for (box, piece), other in zip(_pieces(image, recipe.tile), others, strict=False):
             if box is not None and _is_blank(piece):
                 outcome.blank += 1
                 continue
             item = {**facts, "tile": list(box)} if box is not None else dict(facts)
-            outcome.ready.append(_finish(piece, item, list(decoded.converted), entry, recipe))
+            outcome.ready.append(_finish(piece, other, item, list(decoded.converted), entry, recipe))
         if outcome.blank and not outcome.ready:
             outcome.reason = "There is nothing on any of its tiles."
     except Unreadable as error:
@@ -151,10 +185,37 @@ def _add_rights(data: bytes, decoded: Decoded, entry: Entry, facts: dict[str, An
     for name in ("creator", "rights", "licence"):
         if getattr(rights, name):
             facts[name] = getattr(rights, name)
-    marks = rights.marks + (["TDM reservation in tdmrep.json"] if entry.reserved else [])
-    if marks:
-        facts["marks"] = marks
-    return marks
+    return rights.marks + (["TDM reservation in tdmrep.json"] if entry.reserved else [])
+
+
+def _partner(partner: Entry, size: tuple[int, int], facts: dict[str, Any]) -> tuple[Image.Image, list[str]]:
+    """The source of a picture that is another file, and its do-not-train marks; raises Unreadable when it is no match.
+
+    size: of the picture. What names the source is added to the facts.
+    """
+    try:
+        if partner.fault:
+            raise Unreadable(partner.fault)
+        data = _bytes(partner.data)
+        assert isinstance(data, bytes)
+        decoded = decode(data, partner.source)
+    except (Unreadable, OSError) as error:
+        reason = (error.strerror or str(error)) + "." if isinstance(error, OSError) else str(error)
+        raise Unreadable(f"Its partner {partner.source} cannot be used: {reason[:1].lower()}{reason[1:]}") from None
+    if decoded.image.size != size:
+        (width, height), (wide, high) = size, decoded.image.size
+        raise Unreadable(f"It has {width}x{height} pixels and its partner {wide}x{high}: a pair is of one size.")
+    facts["paired_with"], facts["paired_sha256"] = partner.source, hashlib.sha256(data).hexdigest()
+    return decoded.image, _add_rights(data, decoded, partner, {})
+
+
+def _halves(image: Image.Image, swap: bool) -> tuple[Image.Image, Image.Image]:
+    """(Picture, source): the right and the left half, the other way round where `swap` says so."""
+    if image.width % 2:
+        raise Unreadable(f"It is {image.width} pixels wide: two pictures side by side have an even width.")
+    middle = image.width // 2
+    left, right = image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
+    return (left, right) if swap else (right, left)
 
 
 def _pieces(
@@ -192,7 +253,14 @@ def _is_grey(pixels: np.ndarray) -> bool:
     return int((most - least).max()) <= GREY_TOLERANCE
 
 
-def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: Entry, recipe: Recipe) -> Ready:
+def _finish(
+    image: Image.Image,
+    source: Image.Image | None,
+    item: dict[str, Any],
+    done: list[str],
+    entry: Entry,
+    recipe: Recipe,
+) -> Ready:
     fitted = fit(image, recipe.width, recipe.height, recipe.crop)
     pixels = fitted.pixels
     if fitted.notes or done:
@@ -202,17 +270,17 @@ def _finish(image: Image.Image, item: dict[str, Any], done: list[str], entry: En
     if entry.text:
         item["text"] = entry.text
     item = {**item, **{k: v for k, v in entry.columns.items() if v not in ("", None)}}
-    grey = image.mode == "L" or _is_grey(pixels)
-    raw = pixels.tobytes()
-    return Ready(
-        raw,
-        item,
-        fitted.ground,
-        fitted.transparent,
-        grey,
-        perceptual_hash(pixels),
-        hashlib.blake2b(raw, digest_size=8).digest(),
-    )
+    made = _shaped(image, fitted)
+    other = None
+    if source is not None:
+        other = _shaped(source, fit(source, recipe.width, recipe.height, recipe.crop, like=image))
+    digest = hashlib.blake2b(made.pixels, digest_size=8).digest()
+    return Ready(**vars(made), item=item, phash=perceptual_hash(pixels), digest=digest, source=other)
+
+
+def _shaped(image: Image.Image, fitted: Fitted) -> Shaped:
+    grey = image.mode == "L" or _is_grey(fitted.pixels)
+    return Shaped(fitted.pixels.tobytes(), fitted.ground, fitted.transparent, grey)
 
 
 def send(stream: IO[bytes], value: Any) -> None:
