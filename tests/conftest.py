@@ -28,8 +28,14 @@ def same_bits():
     torch.manual_seed(0)
 
 
-def paint(count: int, channels: int = 3, height: int = 16, width: int = 16, classes: int = 2) -> View:
-    """Small bright or dark discs on a ramp: enough to learn from, in microseconds."""
+CAPTIONS = ("a small bright disc", "a large dark disc")
+
+
+def paint(count: int, channels: int = 3, height: int = 16, width: int = 16, classes: int = 2, source: int = 0) -> View:
+    """Small bright or dark discs on a ramp, with captions: enough to learn from, in microseconds.
+
+    source: channels of a source of each, its negative; 0 for none.
+    """
     rng = np.random.default_rng(0)
     label = np.arange(count) % classes
     y, x = np.mgrid[:height, :width]
@@ -37,7 +43,9 @@ def paint(count: int, channels: int = 3, height: int = 16, width: int = 16, clas
     picture = np.where(disc[..., None], 220 - 120 * label[:, None, None, None], 40) + rng.integers(
         0, 20, (count, 1, 1, channels)
     )
-    return View(picture.astype(np.uint8), label.astype(np.int64))
+    picture = picture.astype(np.uint8)
+    sources = np.repeat(255 - picture[..., :1], source, axis=3) if source else None
+    return View(picture, label.astype(np.int64), [CAPTIONS[i % 2] for i in label], sources)
 
 
 @pytest.fixture

@@ -9,25 +9,49 @@ import torch
 from gesso import tasks
 from gesso.contract.family import Clock, Condition, Encoder, Facts
 from gesso.families.gan import GAN
+from gesso.text import Vocabulary
 from gesso.train import Batches, Engine, Learner, seeded
 from gesso.train.learner import cut
-from tests.conftest import paint
+from tests.conftest import CAPTIONS, paint
 
+WORDS = Vocabulary.learn(CAPTIONS).dump()
 SMALL = {"gan": {"width": 8, "critic_width": 8, "latent": 16}, "vae": {"width": 8, "latent": 8}}
 CASES = [(name, preset) for name, family in tasks.families().items() for preset in family.presets]
 
 
-def build(name, preset, fabric, facts, **more):
+def made_for(name, preset="", channels=3, height=16, width=16, classes=("small", "large"), **more):
+    """A data set that has all that a family needs: (config, facts, pictures)."""
     family = tasks.family(name)
-    torch.manual_seed(0)
     config = family.Config.of({**family.presets[preset], **SMALL[name], "batch": 8, **more})
-    return Learner(family(config, facts), fabric, Engine())
+    needs = family.needed(config)
+    source = 3 if needs & {"pair", "source"} else 0
+    text = "text" in needs or ("text" in family.takes and getattr(config, "captions", False))
+    facts = Facts(
+        channels=channels, height=height, width=width, labels=classes, count=32, source=source,
+        vocabulary=WORDS if text else "", captions=CAPTIONS if text else (),
+    )  # fmt: skip
+    return config, facts, paint(32, channels, height, width, source=source)
+
+
+def build(name, preset, fabric, config, facts):
+    torch.manual_seed(0)
+    return Learner(tasks.family(name)(config, facts), fabric, Engine())
 
 
 def learn(learner, batches, first, last, total=12):
     for step in range(first, last):
         clock = Clock(step, step * batches.batch, total * batches.batch)
         learner.step(batches.at(step, torch.device("cpu")), clock, seed=5)
+
+
+def asked(family, batches, n, label=None):
+    """What n drawings are asked to be, from the first batch."""
+    batch = batches.at(0, torch.device("cpu"))
+    label = batch.label[:n] if label is None and batch.label is not None else label
+    text = batch.text and batch.text[:n]
+    source = None if batch.source is None else batch.source[:n]
+    fields = {"label": label, "text": text, "source": source}
+    return Condition(**{name: value for name, value in fields.items() if name in family.asks})
 
 
 def digest(tensors):
@@ -37,16 +61,18 @@ def digest(tensors):
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 16, 16), (3, 16, 24), (4, 16, 16)])
 @pytest.mark.parametrize(("name", "preset"), CASES)
 def test_every_part_learns_and_draws(name, preset, channels, height, width, fabric):
-    facts = Facts(channels=channels, height=height, width=width, labels=("a", "b"), count=32)
-    learner = build(name, preset, fabric, facts)
+    """From the first steps of a run and its last: a growing network has another size then."""
+    config, facts, view = made_for(name, preset, channels, height, width)
+    learner = build(name, preset, fabric, config, facts)
     before = copy.deepcopy(dict(learner.family.named_parameters()))
-    batches = Batches(paint(32, channels, height, width), facts, seed=0, batch=8)
+    batches = Batches(view, facts, seed=0, batch=8)
     learn(learner, batches, 0, 5 if preset == "wgan-gp" else 3)
+    learn(learner, batches, 10, 12)
     moved = {k for k, v in learner.family.named_parameters() if not torch.equal(v, before[k])}
     still = [k for k, v in before.items() if v.dim() > 1 and k not in moved]  # a bias may cancel out of a game
     assert not still
     family = learner.drawer()
-    condition = Condition(label=torch.tensor([0, 1]))
+    condition = asked(family, batches, 2)
     *_, image = family.sample(family.prior(2, seeded(torch.device("cpu"), 1)), condition, family.Knobs())
     assert image.shape == (2, channels, height, width)
     assert image.abs().max() <= 1
@@ -54,15 +80,16 @@ def test_every_part_learns_and_draws(name, preset, channels, height, width, fabr
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
-def test_resumes_bit_for_bit(name, preset, fabric, facts, view):
+def test_resumes_bit_for_bit(name, preset, fabric):
     """Six steps in one go, and three, a save, a new process' worth of objects, three more: the same bits."""
+    config, facts, view = made_for(name, preset, decay=0.5)
     batches = Batches(view, facts, seed=0, batch=8, flip=True)
-    whole = build(name, preset, fabric, facts, decay=0.5)
+    whole = build(name, preset, fabric, config, facts)
     learn(whole, batches, 0, 6)
-    first = build(name, preset, fabric, facts, decay=0.5)
+    first = build(name, preset, fabric, config, facts)
     learn(first, batches, 0, 3)
     kept = {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in first.state().items()}
-    second = build(name, preset, fabric, facts, decay=0.5)
+    second = build(name, preset, fabric, config, facts)
     learn(second, batches, 9, 10)  # something else first: nothing of it may remain
     second.load(kept)
     learn(second, Batches(view, facts, seed=0, batch=8, flip=True), 3, 6)
@@ -71,55 +98,87 @@ def test_resumes_bit_for_bit(name, preset, fabric, facts, view):
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))
-def test_without_classes(name, fabric, view):
+def test_without_classes(name, fabric):
     """Data without labels, and labels that are not wanted: no class is asked for, and none matters."""
-    plain = Facts(channels=3, height=16, width=16, count=32)
-    for facts, more in ((plain, {}), (plain.model_copy(update={"labels": ("a", "b")}), {"labels": False})):
-        learner = build(name, "", fabric, facts, **more)
-        learn(learner, Batches(view, facts, seed=0, batch=8), 0, 2)
+    for classes, more in (((), {}), (("a", "b"), {"labels": False})):
+        config, facts, view = made_for(name, classes=classes, **more)
+        learner = build(name, "", fabric, config, facts)
+        batches = Batches(view, facts, seed=0, batch=8)
+        learn(learner, batches, 0, 2)
         family = learner.drawer()
-        assert not family.asks
+        assert "label" not in family.asks
         z = family.prior(2, seeded(torch.device("cpu"), 1))
-        *_, image = family.sample(z, Condition(), family.Knobs())
+        *_, image = family.sample(z, asked(family, batches, 2), family.Knobs())
         assert image.shape == (2, 3, 16, 16)
-        assert len(family.core(family.Knobs())[1]) == 1
+        assert len(family.core(family.Knobs())[1]) == 1 + len(family.asks)
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))
-def test_drawing_is_pure_in_the_latents(name, fabric, facts, view):
-    learner = build(name, "", fabric, facts)
-    learn(learner, Batches(view, facts, seed=0, batch=8), 0, 1)
+def test_drawing_is_pure_in_the_latents(name, fabric):
+    config, facts, view = made_for(name)
+    learner = build(name, "", fabric, config, facts)
+    batches = Batches(view, facts, seed=0, batch=8)
+    learn(learner, batches, 0, 3)
     family = learner.drawer()
-    z, label = family.prior(4, seeded(torch.device("cpu"), 1)), torch.tensor([0, 1, 0, 1])
+    z, condition = family.prior(4, seeded(torch.device("cpu"), 1)), asked(family, batches, 4)
     with torch.inference_mode():
-        *_, once = family.sample(z, Condition(label=label), family.Knobs())
+        *_, once = family.sample(z, condition, family.Knobs())
         torch.manual_seed(99)
-        *_, twice = family.sample(z, Condition(label=label), family.Knobs())
-        *_, other = family.sample(z, Condition(label=1 - label), family.Knobs())
+        *_, twice = family.sample(z, condition, family.Knobs())
+        *_, turned = family.sample(z.flip(0), flipped(condition), family.Knobs())
     assert torch.equal(once, twice)
+    torch.testing.assert_close(turned.flip(0), once)
     assert z.shape == family.prior(4, seeded(torch.device("cpu"), 2)).shape
-    assert not torch.equal(once, other)
+
+
+def flipped(condition):
+    """The same conditions in the opposite order."""
+    turned = {k: v.flip(0) if isinstance(v, torch.Tensor) else v and v[::-1] for k, v in vars(condition).items()}
+    return Condition(**turned | {"extra": {}})
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))
-def test_exports(name, fabric, facts):
+def test_what_is_asked_for_matters(name, fabric):
+    """Another label, another text, another source: another picture."""
+    config, facts, view = made_for(name)
+    learner = build(name, "", fabric, config, facts)
+    batches = Batches(view, facts, seed=0, batch=8)
+    learn(learner, batches, 0, 3)
+    family = learner.drawer()
+    z, condition = family.prior(4, seeded(torch.device("cpu"), 1)), asked(family, batches, 4)
+    *_, once = family.sample(z, condition, family.Knobs())
+    others = {
+        "label": lambda label: 1 - label,
+        "text": lambda texts: [CAPTIONS[text == CAPTIONS[0]] for text in texts],
+        "source": lambda source: -source,
+    }
+    for what in family.asks:
+        other = copy.copy(condition)
+        setattr(other, what, others[what](getattr(condition, what)))
+        *_, then = family.sample(z, other, family.Knobs())
+        assert (once != then).reshape(4, -1).any(1).all(), what
+
+
+@pytest.mark.parametrize("name", list(tasks.families()))
+def test_exports(name, fabric):
     """The core is a graph of tensors that torch.export takes, and it draws what `sample` draws."""
-    family = build(name, "", fabric, facts).drawer()
+    config, facts, view = made_for(name)
+    family = build(name, "", fabric, config, facts).drawer()
     graph, example = family.core(family.Knobs())
     exported = torch.export.export(graph.eval(), example).module()
     z = family.prior(1, seeded(torch.device("cpu"), 3))
-    given = family.inputs(Condition(label=torch.tensor([1])), 1)
-    *_, image = family.sample(z, Condition(label=torch.tensor([1])), family.Knobs())
-    torch.testing.assert_close(exported(z, *given), image, rtol=1e-4, atol=1e-5)
+    condition = asked(family, Batches(view, facts, seed=0, batch=8), 1)
+    *_, image = family.sample(z, condition, family.Knobs())
+    torch.testing.assert_close(exported(z, *family.inputs(condition, 1)), image, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))
-def test_averages_carry_buffers(name, fabric, facts, view):
-    learner = build(name, "", fabric, facts)
+def test_averages_carry_buffers(name, fabric):
+    config, facts, view = made_for(name)
+    learner = build(name, "", fabric, config, facts)
     learn(learner, Batches(view, facts, seed=0, batch=8), 0, 2)
     for part, average in learner.average.items():
         pairs = list(zip(average.buffers(), learner.family.parts[part].buffers(), strict=True))
-        assert pairs
         assert all(torch.equal(a, b) for a, b in pairs)
         assert any(
             not torch.equal(a, b)
@@ -127,12 +186,13 @@ def test_averages_carry_buffers(name, fabric, facts, view):
         )
 
 
-def test_pieces_of_a_batch_add_up_to_its_gradient(fabric, facts, view):
+def test_pieces_of_a_batch_add_up_to_its_gradient(fabric):
     """Uneven pieces too: 8 pictures in 3 parts weigh 2, 3 and 3."""
+    config, facts, view = made_for("gan", norm="none", critic_width=8)
     batch = Batches(view, facts, seed=0, batch=8).at(0, torch.device("cpu"))
     found = []
     for pieces in (1, 3):
-        learner = build("gan", "", fabric, facts, norm="none", critic_width=8)
+        learner = build("gan", "", fabric, config, facts)
         learner.accumulate = pieces
         critic = learner.family.parts["critic"]
         learner.family.losses = lambda turn, share, clock, rng, critic=critic: {
@@ -147,13 +207,40 @@ def test_pieces_of_a_batch_add_up_to_its_gradient(fabric, facts, view):
         torch.testing.assert_close(summed, whole, rtol=1e-4, atol=1e-7)
 
 
-def test_an_encoder_finds_latents(fabric, facts, view):
+def test_an_encoder_finds_latents(fabric):
     for name, family in tasks.families().items():
         if issubclass(family, Encoder):
-            learner = build(name, "", fabric, facts)
-            batch = Batches(view, facts, seed=0, batch=8).at(0, torch.device("cpu"))
-            z = learner.drawer().encode(batch.image, Condition(label=batch.label))
-            assert z.shape == learner.family.prior(8, seeded(torch.device("cpu"), 0)).shape
+            config, facts, view = made_for(name)
+            drawer, batches = build(name, "", fabric, config, facts).drawer(), Batches(view, facts, seed=0, batch=8)
+            z = drawer.encode(batches.at(0, torch.device("cpu")).image, asked(drawer, batches, 8))
+            assert z.shape == drawer.prior(8, seeded(torch.device("cpu"), 0)).shape
+
+
+@pytest.mark.parametrize("name", ["gan", "vae"])
+def test_labels_and_captions_go_together(name, fabric):
+    config, facts, view = made_for(name, captions=True)
+    learner = build(name, "", fabric, config, facts)
+    batches = Batches(view, facts, seed=0, batch=8)
+    learn(learner, batches, 0, 3)
+    family = learner.drawer()
+    assert family.asks == {"label", "text"}
+    z, condition = family.prior(2, seeded(torch.device("cpu"), 1)), asked(family, batches, 2)
+    *_, both = family.sample(z, condition, family.Knobs())
+    *_, alone = family.sample(z, Condition(text=condition.text), family.Knobs())
+    assert not torch.equal(both, alone)
+
+
+def test_conditions_are_dropped_as_often_as_asked(fabric):
+    config, facts, view = made_for("gan", captions=True, drop=0.5)
+    family = build("gan", "", fabric, config, facts).family
+    batch, rng = Batches(view, facts, seed=0, batch=32).at(0, torch.device("cpu")), torch.Generator().manual_seed(0)
+    label, text = family.conditions.tensors(batch, 32)
+    found = [family.conditions.dropped((label, text), 0.5, rng) for _ in range(20)]
+    gone = torch.stack([labels == 2 for labels, _ in found]).float().mean()
+    mute = torch.stack([(pieces == family.conditions.reader.ids([""])).all(1) for _, pieces in found]).float().mean()
+    assert 0.42 < gone < 0.58
+    assert 0.42 < mute < 0.58
+    assert torch.equal(torch.where(found[0][0] == 2, label, found[0][0]), label)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ class Copier(torch.nn.Module):
     def __init__(self, images):
         super().__init__()
         self.images, self.one = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.nn.Linear(1, 1)
-        self.facts, self.needs, self.takes, self.Knobs = type("", (), {"labels": ()}), frozenset(), frozenset(), dict
+        self.facts, self.asks, self.Knobs = type("", (), {"labels": (), "captions": ()}), frozenset(), dict
 
     def prior(self, n, rng):
         return torch.rand(n, generator=rng)

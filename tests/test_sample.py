@@ -66,6 +66,9 @@ class Toy(Family):
         yield torch.zeros(len(z), self.facts.channels, 16, 16)  # a first, poorer picture
         yield self.parts["generator"](z)
 
+    def inputs(self, asked, n):
+        return ()
+
     def core(self, knobs):
         return self.parts["generator"], (torch.zeros(1, 16),)
 

@@ -73,7 +73,7 @@ class AdversarialConfig(Learning):
     )
     adaptive: bool = Field(default=False, description="Let the strength of augmentation follow how sure the critic is.")
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
-    captions: bool = Field(default=True, description="Learn the captions where the data has them.")
+    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
     text_encoder: str = Field(
         default="", description="Folder of a pretrained text encoder in the place of one learned from the captions."
     )

@@ -57,12 +57,17 @@ class Conditions:
         return PretrainedReader(Path(self.folder)) if self.folder else Vocabulary.of(self.facts.vocabulary)
 
     def tensors(self, asked: Batch | Condition, n: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
-        """The conditions of n pictures, in the order of `kinds`: numbers of labels, n; pieces of texts, n t."""
+        """The conditions of n pictures, in the order of `kinds`: numbers of labels, n; pieces of texts, n t.
+
+        Raises GessoError where a drawing is asked for in words that no caption has.
+        """
         out: list[Tensor] = []
         if "label" in self.kinds:
             nothing = torch.full((n,), self.null, device=device)
             out.append(nothing if asked.label is None else asked.label.to(device))
         if "text" in self.kinds:
+            if isinstance(asked, Condition) and asked.text is not None:
+                self.reader.check(asked.text)
             out.append(self.reader.ids([""] * n if asked.text is None else asked.text).to(device))
         return tuple(out)
 

@@ -9,6 +9,7 @@ small networks on a CPU, and the best for larger ones; a GPU needs more to be bu
 """
 
 import math
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from gesso.options import Options
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place"]
+__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place", "slug"]
 
 CHUNK = {"cpu": 4}
 CHUNK_ELSEWHERE = 32
@@ -39,7 +40,7 @@ SEEDS = 2**32  # a fresh seed is below this, so that it can be read aloud; any b
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture that was drawn. image: `h w c` uint8, premultiplied where c = 4; label: the one asked for or drawn.
+    """A picture that was drawn. image: `h w c` uint8, premultiplied where c = 4; label, text: asked for or drawn.
 
     original: how like it is to learned pictures, where that was looked at. taken: what is from which of them, where
     it was finished.
@@ -50,6 +51,7 @@ class Drawn:
     image: UInt8[np.ndarray, "h w c"]
     original: Original | None = None
     taken: Taken | None = None
+    text: str | None = None
 
     @property
     def pil(self) -> "Image":
@@ -62,36 +64,55 @@ def draw(
     seeds: Sequence[int],
     labels: Sequence[str | None] | str | None = None,
     knobs: Options | None = None,
+    texts: Sequence[str | None] | str | None = None,
+    sources: Sequence[UInt8[np.ndarray, "h w s"]] | UInt8[np.ndarray, "n h w s"] | None = None,
 ) -> Iterator[Drawn]:
     """Draw one picture a seed, in order, on the family's device; the same seed gives the same picture in any company.
 
-    labels: one for all, or one a seed; None leaves it to the seed where the model knows labels. knobs: of the
-    family's Knobs. Raises GessoError, with the nearest right one, for a label that the data does not have.
+    labels, texts: one for all, or one a seed; None leaves it to the seed where the model knows some. sources: what each
+    is to be made of, where the model translates. knobs: of the family's Knobs. Raises GessoError, with the nearest
+    right one, for a label that the data does not have and for words that no caption has.
     """
-    wanted = _numbers(family, [labels] * len(seeds) if labels is None or isinstance(labels, str) else labels)
-    if len(wanted) != len(seeds):
-        raise ValueError(f"{len(seeds)} seeds, but {len(wanted)} labels")
+    wanted = _numbers(family, _each(labels, len(seeds), "labels"))
+    said = _captions(family, _each(texts, len(seeds), "texts"))
+    if "source" in family.asks and (sources is None or len(sources) != len(seeds)):
+        raise GessoError("This model translates pictures.", "Give it some: gesso translate RUN PICTURE.")
     knobs = knobs or family.Knobs()
     device = next(family.parameters()).device
     size = CHUNK.get(device.type, CHUNK_ELSEWHERE)
     for start in range(0, len(seeds), size):
         chunk = [*seeds[start : start + size]]
-        numbers = wanted[start : start + size]
+        numbers, words = wanted[start : start + size], said[start : start + size]
         latents = []
         for i, seed in enumerate(chunk):
             rng = torch.Generator().manual_seed(seed)
             latents.append(family.prior(1, rng))
-            if numbers[i] is None and _labelled(family):
+            if numbers[i] is None and "label" in family.asks:
                 numbers[i] = int(torch.randint(len(family.facts.labels), (), generator=rng))
-        spare = size - len(chunk)
-        z = torch.cat([*latents, *[latents[-1]] * spare]).to(device)
-        label = None
-        if _labelled(family):
-            label = torch.tensor([*numbers, *[numbers[-1]] * spare], dtype=torch.long, device=device)
-        images = _images(family, z, Condition(label=label), knobs)
+            if words[i] is None and family.facts.captions and "text" in family.asks:
+                words[i] = family.facts.captions[int(torch.randint(len(family.facts.captions), (), generator=rng))]
+        fill = [*range(len(chunk)), *[len(chunk) - 1] * (size - len(chunk))]
+        asked = Condition()
+        if "label" in family.asks:
+            asked.label = torch.tensor([numbers[i] for i in fill], dtype=torch.long, device=device)
+        if "text" in family.asks and words[0] is not None:
+            asked.text = [words[i] or "" for i in fill]
+        if "source" in family.asks and sources is not None:
+            given = np.stack([sources[start + i] for i in fill])
+            asked.source = torch.from_numpy(given).permute(0, 3, 1, 2).float().div(127.5).sub(1).to(device)
+        images = _images(family, torch.cat([latents[i] for i in fill]).to(device), asked, knobs)
         for i, seed in enumerate(chunk):
             number = numbers[i]
-            yield Drawn(seed, None if number is None else family.facts.labels[number], images[i])
+            label = None if number is None else family.facts.labels[number]
+            yield Drawn(seed, label, images[i], text=words[i])
+
+
+def _each(wish: Sequence[str | None] | str | None, count: int, what: str) -> list[str | None]:
+    """One wish a seed."""
+    wishes = [wish] * count if wish is None or isinstance(wish, str) else [*wish]
+    if len(wishes) != count:
+        raise ValueError(f"{count} seeds, but {len(wishes)} {what}")
+    return wishes
 
 
 def _images(family: Family, z: torch.Tensor, condition: Condition, knobs: Options) -> UInt8[np.ndarray, "n h w c"]:
@@ -114,19 +135,25 @@ def _images(family: Family, z: torch.Tensor, condition: Condition, knobs: Option
     return to_uint8(last)
 
 
-def _labelled(family: Family) -> bool:
-    return bool(family.facts.labels) and "label" in family.needs | family.takes
-
-
 def _numbers(family: Family, labels: Sequence[str | None]) -> list[int | None]:
     """The numbers of labels; None for those that are the seed's to choose."""
     known = {name: number for number, name in enumerate(family.facts.labels)}
     for label in {label for label in labels if label is not None}:
-        if not _labelled(family):
+        if "label" not in family.asks:
             raise GessoError(f"This model knows no labels, so none can be '{label}'.", "Leave the label out.")
         if label not in known:
             raise GessoError(f"The model knows no label '{label}'.", nearest(label, known))
     return [None if label is None else known[label] for label in labels]
+
+
+def _captions(family: Family, texts: Sequence[str | None]) -> list[str | None]:
+    """The texts asked for, checked; None for those that are the seed's to choose."""
+    asked = sorted({text for text in texts if text is not None})
+    if asked and "text" not in family.asks:
+        raise GessoError("This model does not draw from text.", "Leave the text out, or train --family stackgan.")
+    if asked:
+        family.inputs(Condition(text=asked), len(asked))  # says which words it does not know
+    return [*texts]
 
 
 def fresh_seed(count: int = 1) -> int:
@@ -152,7 +179,7 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         """What it can be asked for by name; empty when it knows no labels."""
-        return self.family.facts.labels if _labelled(self.family) else ()
+        return self.family.facts.labels if "label" in self.family.asks else ()
 
     @property
     def device(self) -> str:
@@ -164,23 +191,27 @@ class Model:
         """How its files are called: data set, family, number: 'emoji-gan-0007'."""
         return f"{self.run.partition('-')[2] or self.run}-{self.number:04d}"
 
-    def sample(self, n: int = 1, seed: int | None = None, label: str | None = None, **knobs: Any) -> "Pictures":
+    def sample(
+        self, n: int = 1, seed: int | None = None, label: str | None = None, text: str | None = None, **knobs: Any
+    ) -> "Pictures":
         """Draw n pictures, with the seeds seed, seed + 1, …; without a seed, new ones every time.
 
-        label: one of `labels`; without it every seed has its own. knobs: of the family's Knobs, such as
-        truncation=0.7. Raises GessoError for a label or a knob that the model does not know.
+        label: one of `labels`; text: what to draw, in words of the captions; without them every seed has its own.
+        knobs: of the family's Knobs, such as truncation=0.7. Raises GessoError for a label, a word or a knob that the
+        model does not know.
         """
         first = fresh_seed(n) if seed is None else seed
         chosen = self.family.Knobs.of(knobs)
-        return Pictures(self, chosen, list(draw(self.family, range(first, first + n), label, chosen)))
+        return Pictures(self, chosen, list(draw(self.family, range(first, first + n), label, chosen, text)))
 
     def recipe(self, drawn: Drawn, knobs: Options) -> Recipe:
         """How to make a picture of this model again."""
         height, width = drawn.image.shape[:2]
         return Recipe(
             gesso=__version__, run=self.run, number=self.number, model=self.sha256, step=self.step,
-            family=self.family.name, seed=drawn.seed, label=drawn.label, knobs=knobs.model_dump(mode="json"),
-            width=width, height=height, device=self.device, original=drawn.original, taken=drawn.taken,
+            family=self.family.name, seed=drawn.seed, label=drawn.label, text=drawn.text,
+            knobs=knobs.model_dump(mode="json"), width=width, height=height, device=self.device,
+            original=drawn.original, taken=drawn.taken,
         )  # fmt: skip
 
 
@@ -229,7 +260,8 @@ class Pictures(Sequence[Drawn]):
         paths = []
         for drawn in self._drawn:
             data = self.encode(drawn, suffix, recipe=recipe, quality=quality)
-            paths.append(place(Path(folder) / f"{self.model.title}_seed{drawn.seed:010d}.{suffix}", data))
+            said = "_" + slug(drawn.text) if drawn.text else ""
+            paths.append(place(Path(folder) / f"{self.model.title}{said}_seed{drawn.seed:010d}.{suffix}", data))
         return paths
 
     def encode(self, drawn: Drawn, suffix: str, *, recipe: bool = True, quality: int | None = None) -> bytes:
@@ -237,6 +269,12 @@ class Pictures(Sequence[Drawn]):
         how = self.model.recipe(drawn, self.knobs) if recipe else None
         source = "trainedAlgorithmicMedia" if drawn.taken is None else "compositeWithTrainedAlgorithmicMedia"
         return encode(drawn.image, suffix, how, source=source, quality=quality)
+
+
+def slug(text: str, most: int = 40) -> str:
+    """A text as part of a file's name: letters and digits, at most so many characters, whole words where it can be."""
+    words = re.sub(r"[^\w]+", "-", text.casefold()).strip("-_")
+    return words if len(words) <= most else (words[: most + 1].rpartition("-")[0] or words[:most])
 
 
 def place(path: Path, data: bytes) -> Path:

@@ -28,7 +28,7 @@ class Facts(Options):
     width: int = Field(ge=8, le=2048, description="Width in pixels.")
     labels: tuple[str, ...] = Field(default=(), description="Names of the classes, in the order of their numbers.")
     vocabulary: str = Field(default="", description="What `text.Vocabulary` learned from the captions; empty: none.")
-    captions: tuple[str, ...] = Field(default=(), description="Some of the captions, drawn from when none is asked for.")
+    captions: tuple[str, ...] = Field(default=(), description="Some captions, to draw from where none is asked for.")
     source: Literal[0, 1, 3, 4] = Field(default=0, description="Channels of the pictures that are translated; 0: none.")
     count: int = Field(default=0, ge=0, description="How many pictures there are.")
 
@@ -140,7 +140,9 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
     @property
     def asks(self) -> frozenset[str]:
         """What a drawing may be asked by: of {"label", "text", "source"}."""
-        return frozenset("source" if what == "pair" else what for what in self.needs | self.takes)
+        there = {"label": bool(self.facts.labels), "text": bool(self.facts.vocabulary)}
+        wanted = {"source" if what == "pair" else what for what in self.needs | self.takes}
+        return frozenset(what for what in wanted if there.get(what, True))
 
     @abstractmethod
     def turns(self, clock: Clock) -> Sequence[Turn]:

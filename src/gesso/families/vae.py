@@ -46,7 +46,7 @@ class VAEConfig(Learning):
         default=0.0, ge=0, description="Weight of how unlike pictures look to the primer, beside the errors of pixels."
     )
     labels: bool = Field(default=True, description="Learn the classes where the data has them.")
-    captions: bool = Field(default=True, description="Learn the captions where the data has them.")
+    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
     asked_width: int = Field(
         default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
     )

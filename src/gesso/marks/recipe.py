@@ -101,6 +101,7 @@ class Recipe(Options):
     label: Word | None = Field(
         default=None, description="Label that was asked for or, where none was, drawn from the seed."
     )
+    text: Word | None = Field(default=None, description="Text that was asked for or, where none was, drawn likewise.")
     knobs: dict[str, JsonValue] = Field(default={}, description="Every choice of drawing, those left alone included.")
     width: int = Field(ge=1, description="Width in pixels.")
     height: int = Field(ge=1, description="Height in pixels.")
@@ -127,7 +128,7 @@ class Work(Options):
 
 
 def parameters(recipe: Recipe | Work) -> str:
-    """The recipe in AUTOMATIC1111's form: a line for the prompt (here the label), a line of `Key: value, …`."""
+    """The recipe in AUTOMATIC1111's form: a line for the prompt (the text, or the label), a line of `Key: value, …`."""
     if isinstance(recipe, Work):
         made = {"Steps": 1, "Seed": recipe.seed, "Size": f"{recipe.width}x{recipe.height}", "Task": recipe.task}
         return ", ".join(f"{key}: {value}" for key, value in (made | {"Generator": f"Gesso {recipe.gesso}"}).items())
@@ -142,7 +143,7 @@ def parameters(recipe: Recipe | Work) -> str:
     values |= {key.replace("_", " ").capitalize(): value for key, value in recipe.knobs.items() if key != "steps"}
     values["Generator"] = f"Gesso {recipe.gesso}"
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in values.items())
-    prompt = " ".join((recipe.label or "").split())
+    prompt = " ".join((recipe.text or recipe.label or "").split())
     return f"{prompt}\n{line}".lstrip("\n")
 
 
@@ -167,8 +168,8 @@ def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> by
 def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    for name in ("original", "taken"):
-        if values[name] is None:  # as before there was such a thing
+    for name in ("text", "original", "taken"):
+        if values.get(name) is None and name in values:  # as before there was such a thing
             del values[name]
     text = json.dumps(values, allow_nan=False)
     if len(text) > LONGEST:

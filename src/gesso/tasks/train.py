@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from gesso.contract.family import Facts, Family
+    from gesso.data import Pack
     from gesso.measure.health import Health
     from gesso.store import Run
     from gesso.train import Batches
@@ -29,7 +30,11 @@ class TrainOptions(Options):
 
     dataset: str = Field(default="", description="Name of the data set, as `gesso list` shows it.")
     resume: str = Field(default="", description="Go on with this run (its number or name) instead of beginning one.")
-    family: str = Field(default="gan", description="Model family: gan or vae.")
+    family: str = Field(default="gan", description="Model family; `gesso families` tells what there is.")
+    source: str = Field(
+        default="",
+        description="Another data set: its pictures are what is translated (cut), or what lies behind (regions).",
+    )
     preset: str | None = Field(
         default=None, description="Choices of the family that belong together; picked when not given."
     )
@@ -105,19 +110,15 @@ class Train(Task[TrainOptions]):
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
         """Decide everything, and write it into the record of a new run."""
         from gesso import tasks
-        from gesso.contract.family import Facts
         from gesso.data import open_pack
-        from gesso.data.pack import Some
         from gesso.store import Run
-        from gesso.train import plan
+        from gesso.train import Subject, plan
 
         family = tasks.family(options.family)
         pack = open_pack(options.dataset, home)
-        labels, ids, remark = plan.classes(pack.labels, pack.label_ids)
-        if not family.takes & {"label"}:
-            labels = ()
-        rows, held = pack.split(options.hold_out)
-        preset, why = (options.preset, "") if options.preset is not None else plan.pick_preset(family, len(rows))
+        preset, why = options.preset, ""
+        if preset is None:
+            preset, why = plan.pick_preset(family, round((1 - options.hold_out) * pack.count))
         if preset not in family.presets:
             from gesso.errors import nearest
 
@@ -125,11 +126,11 @@ class Train(Task[TrainOptions]):
                 f"The family {family.name} has no preset '{preset}'.", nearest(preset, filter(None, family.presets))
             )
         config = family.Config.from_pairs(options.set, base=family.presets[preset])
-        shape = {"channels": pack.channels, "height": pack.height, "width": pack.width}
-        facts = Facts.of({**shape, "labels": labels, "count": len(rows)})
-        view = plan.View(Some(pack.images, rows), ids[rows])
+        other = open_pack(options.source, home) if options.source else None
+        subject = Subject.of(family, config, pack, other, options.hold_out)
+        facts, view, held = subject.facts(), subject.view, subject.held
         kept = f" ({len(held):,} are held out)" if len(held) else ""
-        yield Message(f"Learning from {len(rows):,} pictures of '{pack.name}'{kept}; timing this machine …")
+        yield Message(f"Learning from {len(subject.rows):,} pictures of '{pack.name}'{kept}; timing this machine …")
         images = read_count(options.images) if options.images else None
         made = plan.make(
             family, config, facts, view, fabric,
@@ -137,16 +138,21 @@ class Train(Task[TrainOptions]):
             engine=wanted_engine(options, fabric.device.type), threads=options.threads,
             wish=read_size(options.size, pack.height, pack.width), accumulate=options.accumulate,
         )  # fmt: skip
-        kind = f"Family {family.name}" + (f", one class of {len(labels)} at a time" if labels else "")
-        reasons = [reason for reason in (f"{kind}.", remark, why, *made.reasons) if reason]
+        kind = f"Family {family.name}" + (f", one class of {len(facts.labels)} at a time" if facts.labels else "")
+        kind += f", from {len(set(view.captions)):,} different captions" if facts.vocabulary else ""
+        kind += f", with pictures of '{other.name}'" if other else f", from {pack.pairs}" if facts.source else ""
+        reasons = [reason for reason in (f"{kind}.", *subject.remarks, why, *made.reasons) if reason]
         yield from (Message(reason) for reason in reasons)
         record: dict[str, Any] = {
             "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),
             "engine": made.engine.model_dump(), "seed": options.seed, "total": made.total, "reasons": reasons,
             "accumulate": options.accumulate, "processes": fabric.world_size,
             "data": {
-                "name": pack.name, "fingerprint": pack.fingerprint, "count": len(rows), "held_out": options.hold_out,
-                "rights": pack.rights(),
+                "name": pack.name, "fingerprint": pack.fingerprint, "count": len(subject.rows),
+                "held_out": options.hold_out, "rights": pack.rights(),
+            },
+            "source": other and {
+                "name": other.name, "fingerprint": other.fingerprint, "count": other.count, "rights": other.rights(),
             },
             "watch": plan_watch(options, made.facts),
         }  # fmt: skip
@@ -161,34 +167,25 @@ class Train(Task[TrainOptions]):
 
         from gesso import tasks
         from gesso.contract.family import Facts
-        from gesso.data import open_pack
-        from gesso.data.pack import Some
-        from gesso.train import Batches, Engine, Learner, Schedule, plan, run
+        from gesso.train import Batches, Engine, Learner, Schedule, Subject, run
         from gesso.train.card import write_card
 
         record = folder.record
         family = tasks.family(folder.family)
         facts, config = Facts.of(record["facts"]), family.Config.of(record["config"])
         engine = Engine.of(record["engine"])
-        pack = open_pack(record["data"]["name"], home)
-        if pack.fingerprint != record["data"]["fingerprint"]:
-            raise GessoError(
-                f"The data set '{pack.name}' has changed since run {folder.root.name} began.",
-                "Import the old pictures again, or train a new run.",
-            )
+        pack = unchanged(record["data"], folder, home)
+        other = unchanged(record["source"], folder, home) if record.get("source") else None
         if record["processes"] != fabric.world_size:
             raise GessoError(
                 f"Run {folder.root.name} learns on {record['processes']} processes, not {fabric.world_size}.",
                 f"Resume it with torchrun --nproc-per-node {record['processes']} -m gesso train --resume ….",
             )
-        _, ids, _ = plan.classes(pack.labels, pack.label_ids)
+        subject = Subject.of(family, config, pack, other, record["data"].get("held_out", 0.0))
         engine.apply()
         torch.manual_seed(record["seed"])
         learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
-        rows, _ = pack.split(record["data"].get("held_out", 0.0))
-        batches = Batches(
-            plan.View(Some(pack.images, rows), ids[rows]), facts, record["seed"], config.batch, config.flip
-        )
+        batches = Batches(subject.view, facts, record["seed"], config.batch, config.flip)
         how, note = still_comparable(record.get("watch"))
         if note:
             yield Message(note, "warning")
@@ -216,6 +213,19 @@ class Train(Task[TrainOptions]):
             paths=(folder.root,),
             facts={"run": folder.root.name, "number": number, "total": schedule.total},
         )
+
+
+def unchanged(data: dict[str, Any], folder: "Run", home: Path) -> "Pack":
+    """A data set that a run learns from; raises GessoError where it has changed since the run began."""
+    from gesso.data import open_pack
+
+    pack = open_pack(data["name"], home)
+    if pack.fingerprint != data["fingerprint"]:
+        raise GessoError(
+            f"The data set '{pack.name}' has changed since run {folder.root.name} began.",
+            "Import the old pictures again, or train a new run.",
+        )
+    return pack
 
 
 def read_count(text: str) -> int:
@@ -310,10 +320,11 @@ def open_watch(how: dict[str, Any], batches: "Batches", family: "Family") -> "He
     pictures, facts = batches.pictures, batches.facts
     count = len(pictures.images)
     chosen = np.random.default_rng(0).permutation(count)[:REAL]
-    known = bool(facts.labels) and "label" in family.needs | family.takes
+    known = "label" in family.asks
     labels = [facts.labels[i] for i in np.random.default_rng(1).permutation(pictures.label_ids)[:REAL]] if known else []
     parts = np.array_split(chosen, max(len(chosen) // 50, 1))
-    eye = Eye(see, lambda: (to_float(pictures.images[part], facts) for part in parts), labels)
+    sources = batches.some_sources(REAL) if "source" in family.asks else None
+    eye = Eye(see, lambda: (to_float(pictures.images[part], facts) for part in parts), labels, sources=sources)
     return Health(eye, how["best_by"], how["patience"])
 
 

@@ -9,12 +9,14 @@ from gesso.train.engine import Engine, candidates, launch, pick_device, together
 from gesso.train.learner import Learner, seeded
 from gesso.train.loop import Schedule, run
 from gesso.train.probe import choose, rate
+from gesso.train.subject import Subject
 
 __all__ = [
     "Batches",
     "Engine",
     "Learner",
     "Schedule",
+    "Subject",
     "candidates",
     "choose",
     "launch",

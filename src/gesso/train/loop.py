@@ -190,11 +190,15 @@ class _Trip:
     def preview(self) -> Iterator[Event]:
         """The grid of pictures from the same latents as ever, and what the watch says of it."""
         family = self.learner.drawer().cpu()
-        labels = family.facts.labels if "label" in family.needs | family.takes else ()
+        labels = family.facts.labels if "label" in family.asks else ()
         wanted = [labels[i * len(labels) // PREVIEWS] for i in range(PREVIEWS)] if labels else None
-        pictures = list(draw(family, range(PREVIEWS), labels=wanted))
+        sources = self.batches.some_sources(PREVIEWS) if "source" in family.asks else None
+        pictures = list(draw(family, range(PREVIEWS), labels=wanted, sources=sources))
         path = self.folder.samples / f"{self.clock.seen:09d}.png"
-        write_sheet(path, [[drawn.image for drawn in pictures[i : i + 8]] for i in range(0, PREVIEWS, 8)])
+        rows = [[drawn.image for drawn in pictures[i : i + 8]] for i in range(0, PREVIEWS, 8)]
+        if sources is not None:  # above each row what it is made of
+            rows = [row for i, drawn in enumerate(rows) for row in ([*sources[8 * i : 8 * i + 8]], drawn)]
+        write_sheet(path, rows)
         self.looked = self.step
         if self.watch is not None:
             figures = self.watch.look(family, pictures)

@@ -20,11 +20,16 @@ MARGIN = 0.94  # share of the minutes that goes into steps; the rest saves, draw
 
 @dataclass(frozen=True)
 class View:
-    """Pictures of a pack as training reads them; those without a class get one of their own."""
+    """Pictures of a pack as training reads them; those without a class get one of their own.
+
+    captions: of each, where they are learned. sources: of each its own where paired, else any other pictures.
+    """
 
     images: np.ndarray | Some
     label_ids: np.ndarray
     captions: list[str] = field(default_factory=list)
+    sources: np.ndarray | Some | None = None
+    paired: bool = True
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Eye:
     see: whose features; None leaves out all that needs some. real: gives the sample of the data, at most REAL pictures
     in [-1, 1], in batches and in no particular order; asked once, at the first look. labels: what the MADE pictures are
     asked to be, as often as in the data; empty where the family knows none. made: how many, where that is settled.
+    sources: n h w s bytes, what pictures are made of where the family translates.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class Eye:
         real: Callable[[], Iterable[Pictures]],
         labels: Sequence[str] = (),
         made: int | None = None,
+        sources: np.ndarray | None = None,
     ):
-        self.see, self.labels, self.made = see, labels, made
+        self.see, self.labels, self.made, self.sources = see, labels, made, sources
         self._real = real
         self._known: _Known | None = None
 
@@ -89,7 +91,8 @@ class Eye:
         begun, most = time.monotonic(), MADE if self.made is None else self.made
         for first in range(GRID, GRID + most, GRID):
             labels = [self.labels[i % len(self.labels)] for i in range(first, first + GRID)] if self.labels else None
-            out += draw(family, range(first, first + GRID), labels)
+            given = None if self.sources is None else self.sources[np.arange(first, first + GRID) % len(self.sources)]
+            out += draw(family, range(first, first + GRID), labels, sources=given)
             spent = time.monotonic() - begun
             if self.made is None and spent * (len(out) + GRID) / len(out) > SECONDS:
                 break
