@@ -14,7 +14,8 @@ from gesso.contract.family import Clock, Facts
 from gesso.contract.task import Message, Preview, Progress
 from gesso.errors import GessoError
 from gesso.store import Run
-from gesso.train import Batches, Engine, Learner, Schedule, candidates, plan, run, seeded
+from gesso.train import Batches, Engine, Learner, Schedule, candidates, plan, rate, run, seeded
+from gesso.train.probe import spread
 from gesso.train.spent import Meter
 from tests.conftest import paint
 
@@ -239,3 +240,26 @@ def test_time_and_energy_are_counted(tmp_path):
     (package / "energy_uj").write_text("no number")
     assert Meter(None, tmp_path).read()["joules"] is None
     assert Meter(None, tmp_path / "none").read()["joules"] is None
+
+
+def test_steps_that_are_timed_lie_evenly_over_a_run():
+    for count in range(1, 60):
+        places = np.array([spread(number) for number in range(count)])
+        for edge in (0.1, 0.4, 0.5, 0.9):
+            assert abs((places < edge).sum() - edge * count) < 1.6
+
+
+def test_the_rate_is_that_of_the_whole_run(monkeypatch, fabric, facts, view):
+    """Of a network that grows from steps of 10 ms to those of 40 ms, by another clock; lazy turns are met as ever."""
+    now, met = [0.0], []
+
+    def step(learner, batch, clock, seed):
+        met.append(clock.step)
+        now[0] += 0.01 if clock.fraction < 0.4 else 0.04
+
+    monkeypatch.setattr(Learner, "step", step)
+    monkeypatch.setattr("gesso.train.probe.time.perf_counter", lambda: now[0])
+    family = tasks.family("gan")
+    found = rate(family, family.Config.of(TINY), facts, view, fabric, Engine(), seconds=2.0)
+    assert found == pytest.approx(8 / (0.4 * 0.01 + 0.6 * 0.04), rel=0.03)
+    assert met == list(range(52))
