@@ -183,12 +183,23 @@ def test_a_plan_gives_reasons_and_fits_the_budget(fabric, facts):
 
 
 def test_gpus_and_large_pictures_take_larger_steps_unless_told():
-    config, small = tasks.family("gan").Config, (32, 32)
-    assert config.of({}).batch == plan.suited(config.of({}), "cpu", small).batch == 16
-    assert plan.suited(config.of({}), "cpu", (64, 48)).batch == 64
-    assert plan.suited(config.of({}), "cuda", small).batch == 64
-    assert plan.suited(config.from_pairs(["batch=8"]), "cuda", (64, 64)).batch == 8
-    assert plan.suited(config.of({"batch": 256}), "cuda", small).batch == 256
+    family, small = tasks.family("gan"), (32, 32)
+    config = family.Config
+    assert config.of({}).batch == plan.suited(family, config.of({}), "cpu", small).batch == 16
+    assert plan.suited(family, config.of({}), "cpu", (64, 48)).batch == 64
+    assert plan.suited(family, config.of({}), "cuda", small).batch == 64
+    assert plan.suited(family, config.from_pairs(["batch=8"]), "cuda", (64, 64)).batch == 8
+    assert plan.suited(family, config.of({"batch": 256}), "cuda", small).batch == 256
+
+
+def test_sizes_set_what_was_not_chosen(monkeypatch):
+    family = tasks.family("gan")
+    monkeypatch.setattr(family, "sizes", {32: {"width": 24}, 64: {"width": 40, "batch": 8}})
+    asked = family.Config.from_pairs(["lr=0.001"])
+    assert [plan.suited(family, asked, "cpu", (side, 2 * side)).width for side in (16, 32, 48, 64)] == [32, 24, 24, 40]
+    assert plan.suited(family, asked, "cpu", (64, 64)).batch == 8
+    assert plan.suited(family, family.Config.from_pairs(["width=16"]), "cpu", (64, 64)).width == 16
+    assert plan.suited(family, asked, "cpu", (64, 64)).lr == 0.001
 
 
 def test_pictures_without_a_class_get_their_own():

@@ -106,12 +106,23 @@ TASKS: dict[str, Entry] = {
         "Find and heal scratches, cracks, dust and holes in a picture; correct noise, fading and yellowing in part.",
     ),
     "upscale": Entry("gesso.tasks.upscale:Upscale", "Work", "Make a picture 2 to 8 times larger, without halos."),
+    "families": Entry(
+        "gesso.tasks.catalogue:Families",
+        "Look",
+        "List the model families, or tell all about one: what it is, needs, costs here, and its choices.",
+    ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
 
 FAMILIES: dict[str, str] = {
     "gan": "gesso.families.gan:GAN",
+    "progan": "gesso.families.progan:ProGAN",
+    "stylegan": "gesso.families.stylegan:StyleGAN",
+    "stackgan": "gesso.families.stackgan:StackGAN",
+    "pix2pix": "gesso.families.pix2pix:Pix2Pix",
+    "cut": "gesso.families.cut:CUT",
     "vae": "gesso.families.vae:VAE",
+    "regions": "gesso.families.regions:Regions",
 }
 
 

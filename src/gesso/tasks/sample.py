@@ -36,6 +36,11 @@ class SampleOptions(FinishChoices):
         default=None, ge=0, lt=2**62, description="Seed of the first; the others count on. A new one if not given."
     )
     label: str | None = Field(default=None, description="What to draw; every seed has its own label if not given.")
+    text: tuple[str, ...] = Field(
+        default=(),
+        description="What to draw, in words of the captions; may be repeated: each is drawn from the same seeds. Every "
+        "seed has a caption of its own if not given.",
+    )
     grid: bool = Field(default=False, description=f"Also write one picture with all (the first {CHART}).")
     out: Path | None = Field(
         default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
@@ -79,11 +84,13 @@ class Sample(Task[SampleOptions]):
         if options.like is not None:
             model, recipe = _again(options, home)
             knobs, first, label = model.family.Knobs.of(recipe.knobs), recipe.seed, recipe.label
+            texts: tuple[str | None, ...] = (recipe.text,)
             if recipe.device != model.device:
                 yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
             knobs, label, recipe = model.family.Knobs.from_pairs(options.set), options.label, None
+            texts = options.text or (None,)
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
         finisher = yield from _finisher(options, model, recipe, home)
@@ -97,8 +104,10 @@ class Sample(Task[SampleOptions]):
 
         paths: list[Path] = []
         shown = []
-        count, begun, copies = 1 if options.like else options.count, time.monotonic(), 0
-        for done, drawn in enumerate(draw(model.family, range(first, first + count), label, knobs), 1):
+        each, begun, copies = 1 if options.like else options.count, time.monotonic(), 0
+        count, last = each * len(texts), first + each - 1
+        seeds, wanted = [*range(first, last + 1)] * len(texts), [text for text in texts for _ in range(each)]
+        for done, drawn in enumerate(draw(model.family, seeds, label, knobs, wanted), 1):
             if finisher is not None:
                 drawn = finisher.finished(drawn)
             if look is not None:
@@ -116,13 +125,14 @@ class Sample(Task[SampleOptions]):
                 shown.append(drawn)
             pace = (time.monotonic() - begun) / done
             yield Progress(done, count, "pictures", (count - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
-        last = first + count - 1
         facts: dict[str, Any] = {"run": model.run, "seed": first, "count": count, "label": label}
+        if options.text:
+            facts["text"] = [*options.text]
         if shown:
-            grid = _grid(Pictures(model, knobs, shown), target, first, suffix)
+            grid = _grid(Pictures(model, knobs, shown), target, options.text, each, suffix)
             paths.insert(0, grid)
             facts["grid"] = str(grid)
-            yield Preview(grid, f"seeds {first} to {shown[-1].seed}")
+            yield Preview(grid, f"seeds {first} to {last}")
         what = f"{count:,} pictures, seeds {first} to {last}" if count > 1 else f"One picture, seed {first}"
         said = f"{what}, by {model.run}, step {model.step:,}."
         if finisher is not None:
@@ -143,7 +153,7 @@ def _target(options: SampleOptions, home: Path) -> Path:
     if out is None:
         return home / "gallery" / date.today().isoformat()
     if out.suffix.lstrip(".").lower() in SUFFIXES and not out.is_dir():
-        if options.grid or (options.count > 1 and options.like is None):
+        if options.grid or len(options.text) > 1 or (options.count > 1 and options.like is None):
             raise GessoError(f"Several pictures do not fit into the one file {out}.", "Give a folder, or -n 1.")
         return out
     if out.exists() and not out.is_dir():
@@ -236,7 +246,7 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     assert options.like is not None
     chosen = [
         f"--{name}"
-        for name in ("seed", "label", "set", "size", *FinishChoices.model_fields)
+        for name in ("seed", "label", "text", "set", "size", *FinishChoices.model_fields)
         if name in options.model_fields_set
     ]
     if chosen:
@@ -260,11 +270,16 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     )
 
 
-def _grid(pictures: Any, target: Path, first: int, suffix: str) -> Path:
-    """One picture with all of them, beside them."""
-    from gesso.marks.picture import encode
-    from gesso.sample import place
+def _grid(pictures: Any, target: Path, texts: tuple[str, ...], each: int, suffix: str) -> Path:
+    """One picture with all of them, beside them; where texts were asked for, a row each, with the text above it."""
+    from gesso.marks.picture import encode, sheet
+    from gesso.sample import place, slug
 
-    last = pictures[-1].seed
-    name = f"{pictures.model.title}_seeds{first:010d}-{last:010d}.{suffix}"
-    return place(target / name, encode(pictures.grid(), suffix))
+    first, last = pictures[0].seed, pictures[min(each, len(pictures)) - 1].seed
+    said = "_" + slug(texts[0] if len(texts) == 1 else f"{len(texts)} texts") if texts else ""
+    name = f"{pictures.model.title}{said}_seeds{first:010d}-{last:010d}.{suffix}"
+    if not texts:
+        return place(target / name, encode(pictures.grid(), suffix))
+    images = [drawn.image for drawn in pictures]
+    rows = [images[i : i + each] for i in range(0, len(images), each)]
+    return place(target / name, encode(sheet(rows, captions=texts[: len(rows)]), suffix))

@@ -76,14 +76,17 @@ def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
     return "", ""
 
 
-def suited(config: Learning, device: str, size: tuple[int, int]) -> Learning:
-    """The choices with as many pictures a step as suit the device (`cpu`, `cuda`, …) and their height and width.
+def suited(family: type[Family], config: Learning, device: str, size: tuple[int, int]) -> Learning:
+    """The choices that suit the device (`cpu`, `cuda`, …) and the pictures' height and width, where none were made.
 
-    Unless their number was chosen, too.
+    Those of the family's own table of sizes, and as many pictures a step as keep the device busy.
     """
-    if (device == "cpu" and size[0] * size[1] <= FEW) or "batch" in config.model_fields_set:
-        return config
-    return config.model_copy(update={"batch": max(config.batch, AT_ONCE)})
+    fitting = [side for side in family.sizes if side <= min(size)]
+    values = dict(family.sizes[max(fitting)]) if fitting else {}
+    if device != "cpu" or size[0] * size[1] > FEW:
+        values.setdefault("batch", max(config.batch, AT_ONCE))
+    made = config.model_fields_set
+    return type(config).of({**{k: v for k, v in values.items() if k not in made}, **config.model_dump(include=made)})
 
 
 def make(
@@ -111,7 +114,7 @@ def make(
     reasons: list[str] = []
 
     def timed(size: tuple[int, int]) -> Plan:
-        then = suited(config, fabric.device.type, size)
+        then = suited(family, config, fabric.device.type, size)
         facts_then = facts.model_copy(update={"height": size[0], "width": size[1]})
         best, rate = choose(family, then, facts_then, view, fabric, engines, probe, accumulate)
         shown = images if images is not None else rate * (seconds or 0) * MARGIN
