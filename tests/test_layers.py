@@ -13,9 +13,9 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "equalised",
+    "equalised", "style", "regional", "translation",
 }  # fmt: skip
-LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "measure", "explore", "export"}
+LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
@@ -28,10 +28,13 @@ MAY_IMPORT = {
     "augment": ONE,
     "text": ONE | {"nn"},
     "equalised": ONE | {"nn"},
+    "style": ONE | {"nn", "equalised"},
+    "regional": ONE | {"nn"},
     "conditioning": ONE | {"nn", "text"},
     "adversarial": ONE | {"nn", "text", "conditioning", "losses", "augment", "primer"},
     "primer": ONE | {"nn", "files", "compiled"},
     "marks": ONE | {"files"},
+    "translation": ONE | {"nn", "adversarial"},
     "families": ONE | TWO,
     "patch": ONE | TWO,
     "finish": ONE | TWO | {"patch", "data", "scene"},
@@ -39,6 +42,7 @@ MAY_IMPORT = {
     "data": ONE | TWO,
     "store": ONE | TWO,
     "sample": ONE | TWO,
+    "translate": ONE | TWO | {"sample"},
     "train": ONE | TWO | {"data", "store", "sample"},
     "measure": ONE | TWO | {"sample", "store"},
     "explore": ONE | TWO | {"sample", "store"},
