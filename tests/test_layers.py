@@ -13,7 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "equalised", "style", "regional", "translation", "regional",
+    "equalised", "style", "regional", "translation",
 }  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
 MAY_IMPORT = {
@@ -28,7 +28,6 @@ MAY_IMPORT = {
     "augment": ONE,
     "text": ONE | {"nn"},
     "equalised": ONE | {"nn"},
-    "regional": ONE | {"nn"},
     "style": ONE | {"nn", "equalised"},
     "regional": ONE | {"nn"},
     "conditioning": ONE | {"nn", "text"},
