@@ -30,6 +30,7 @@ HUE = 0.6  # what a difference of colour counts for, against one of lightness
 PART = 0.2  # of what is seen that may be dark enough for a line; faint pictures are looked at more closely for that
 FAINT, STRONG = 0.7, 1.6  # difference of lightness from which on there is a line, at the least and at the most
 FULL, LOUDEST = 0.26, 4.0  # where more than this part would be lines, only the stronger ones are drawn, up to this
+RIVAL, REACH = 0.35, 1.25  # a line is at least this part of the strongest within reach, or hard edges were fat
 SURE = 2.2  # how many times as strong a line must be somewhere
 SHORTEST = 3.0
 PEN = 1.1
@@ -116,6 +117,11 @@ def _lab(rgba: Rgba) -> tuple[Float[np.ndarray, "h w 3"], Float[np.ndarray, "h w
     return cv2.cvtColor(np.minimum(colours, 1), cv2.COLOR_RGB2Lab), alpha
 
 
+def _half(alpha: Float[np.ndarray, "h w"]) -> float:
+    """The alpha from which on a pixel counts as seen: half of the most there is, so that faint pictures count."""
+    return max(float(alpha.max()) / 2, 1 / 510)
+
+
 # --- edges ---
 
 
@@ -136,8 +142,11 @@ def _edges(pixels: Picture, _: np.random.Generator) -> Grey:
     dark += HUE * np.hypot(apart[..., 1], apart[..., 2]) * np.sign(dark + 0.3 * apart[..., 3])
     large = (UP * width, UP * height)
     dark = cv2.resize(dark, large, interpolation=cv2.INTER_CUBIC)
-    body = cv2.GaussianBlur(cv2.resize(alpha, large, interpolation=cv2.INTER_CUBIC), (0, 0), 0.4 * UP) > 0.5
-    ink = np.maximum(_lines(np.where(body, dark, 0), body), _outline(body))
+    body = cv2.GaussianBlur(cv2.resize(alpha, large, interpolation=cv2.INTER_CUBIC), (0, 0), 0.4 * UP) > _half(alpha)
+    dark[~body] = 0
+    reach = 2 * round(REACH * UP) + 1
+    dark[dark < RIVAL * cv2.dilate(dark, np.ones((reach, reach), np.uint8))] = 0
+    ink = np.maximum(_lines(dark, body), _outline(body))
     ink = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
     return np.rint(255 * (1 - INK * ink)).astype(np.uint8)[..., None]
 
@@ -263,7 +272,7 @@ def _layout(pixels: Picture, rng: np.random.Generator) -> Picture:
     """
     rgba = _rgba(pixels)
     lab, alpha = _lab(rgba)
-    seen = alpha >= 0.5
+    seen = alpha >= _half(alpha)
     out = np.zeros_like(rgba)
     if seen.any():
         smooth = _smooth(lab, alpha, seen)
@@ -353,7 +362,7 @@ def _coherent(region: Int[np.ndarray, "h w"], count: int) -> Int[np.ndarray, "h 
         near = cv2.GaussianBlur(votes, (0, 0), sigma).reshape(votes.shape)
         # In the middle of a part too small to stay, only a wider look meets a neighbour.
         near += 1e-3 * cv2.GaussianBlur(votes, (0, 0), 4 * sigma).reshape(votes.shape)
-        region = np.where(seen, near.argmax(axis=2), -1)
+        region = np.where(near.any(axis=2) & seen, near.argmax(axis=2), region)
     return region
 
 
