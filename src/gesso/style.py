@@ -1,0 +1,120 @@
+"""Layers of generators that are steered by styles: a mapping network, and convolutions that a style modulates.
+
+Karras et al. 2019, "A Style-Based Generator Architecture"; Karras et al. 2020, "Analyzing and Improving the Image
+Quality of StyleGAN".
+"""
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gesso.equalised import EqualLinear, pixel_norm
+
+__all__ = ["Mapping", "Modulated", "Noise", "path_lengths"]
+
+BLURS = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}  # what a pixel becomes when it is made two
+
+
+class Mapping(nn.Module):
+    """Latents, and what is asked for, → style vectors w (Karras et al. 2019, section 2).
+
+    Both are brought to unit length and stand side by side. rate: how fast it learns, as a share of the other layers'.
+    """
+
+    def __init__(self, latent: int, width: int, layers: int, asked: int = 0, rate: float = 1.0):
+        """asked: numbers of the conditions' vector; 0: none."""
+        super().__init__()
+        sides = [latent + asked, *[width] * layers]
+        self.layers = nn.ModuleList(EqualLinear(a, b, rate=rate) for a, b in pairwise(sides))
+
+    def forward(self, z: Float[Tensor, "n l"], vector: Float[Tensor, "n v"] | None = None) -> Float[Tensor, "n d"]:
+        """Style vectors of latents from N(0, 1)."""
+        x = pixel_norm(z) if vector is None else torch.cat([pixel_norm(z), pixel_norm(vector.float())], 1)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+        return x
+
+
+class Modulated(nn.Module):
+    """A convolution whose input channels a style scales, and whose outputs have unit variance again.
+
+    In the papers' form every picture has weights of its own, w'_ijk = s_i w_ijk / sqrt(Σ_ik (s_i w_ijk)²) (Karras et
+    al. 2020, eqs. 1 and 3). Scaling commutes with convolving, so here the inputs are scaled by s, all pictures
+    convolved by the same weights, and the outputs scaled by the root's inverse: the same numbers, of one ordinary
+    convolution, which is quicker on a CPU and is a plain graph to export.
+
+    double: the map is enlarged to twice its sides first, each pixel to the nearest four or bilinearly. Enlarging and
+    convolving are one transposed convolution, by the weights convolved with the enlargement's filter: at 4/9 of the
+    cost (nearest) or at the same (bilinear), without a map of the larger size in between, and without a checkerboard.
+    """
+
+    def __init__(
+        self,
+        inside: int,
+        outside: int,
+        kernel: int,
+        style: int,
+        double: Literal["nearest", "bilinear"] | None = None,
+        demodulate: bool = True,
+    ):
+        """style: numbers of a style vector. kernel: 1 or 3."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outside, inside, kernel, kernel))
+        self.gain = (inside * kernel * kernel) ** -0.5
+        self.affine = EqualLinear(style, inside, gain=1.0, bias=1.0)
+        self.demodulate = demodulate
+        blur = torch.tensor(BLURS[double] if double else [1.0])
+        self.double = double is not None
+        self.register_buffer("blur", torch.outer(blur, blur)[None, None], persistent=False)
+
+    def taps(self) -> Float[Tensor, "o i k k"]:
+        """The weights, equalised, and convolved with the enlargement's filter."""
+        weight = self.weight * self.gain
+        if not self.double:
+            return weight
+        blur, (o, i, k, _) = self.get_buffer("blur"), weight.shape
+        return F.conv2d(weight.reshape(o * i, 1, k, k), blur, padding=blur.shape[-1] - 1)[:, 0].unflatten(0, (o, i))
+
+    def forward(self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n d"]) -> Float[Tensor, "n o H W"]:
+        """Without a bias. H, W: h, w or twice as much."""
+        with torch.autocast(x.device.type, enabled=False):
+            s, weight = self.affine(style.float()), self.taps()
+            taps = 4 if self.double else 1  # each of the four pixels made of one sees a quarter of them
+            power = weight.square().sum((2, 3)) / taps  # o i
+            back = torch.rsqrt(s.square() @ power.T + 1e-8) if self.demodulate else None
+        x = x * s[:, :, None, None].to(x.dtype)
+        if self.double:
+            x = F.conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2, padding=weight.shape[-1] // 2 - 1)
+        else:
+            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        return x if back is None else x * back[:, :, None, None].to(x.dtype)
+
+
+class Noise(nn.Module):
+    """Noise, the same for all channels, of a strength that is learned (Karras et al. 2019, section 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.strength = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n c h w"]:
+        """noise: from N(0, 1)."""
+        return x + (self.strength * noise).to(x.dtype)
+
+
+def path_lengths(
+    pictures: Float[Tensor, "n c h w"], styles: Float[Tensor, "n l d"], rng: torch.Generator
+) -> Float[Tensor, " n"]:
+    """How far a picture moves when its styles move by one, in a random direction of pictures: ‖J^T y‖.
+
+    (Karras et al. 2020, section 3.2, eq. 4, per layer's styles in the root of the mean.) y is noise of unit length on
+    the mean, so that the lengths do not depend on the size. With gradients of their own.
+    """
+    noise = torch.randn(pictures.shape, generator=rng, device=pictures.device) / math.sqrt(pictures[0, 0].numel())
+    (slope,) = torch.autograd.grad((pictures.float() * noise).sum(), styles, create_graph=True)
+    return slope.float().square().sum(2).mean(1).add(1e-8).sqrt()
