@@ -8,9 +8,9 @@ learning in turn would leave the first half of a short run without a large pictu
 others count as made (Reed et al. 2016, section 4.1), so that the critic must read.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import prod
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Truncation, Views, primer_critic
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
+from gesso.errors import GessoError
 from gesso.losses import gaussian_kl
 from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
@@ -52,6 +53,7 @@ class StackGANConfig(AdversarialConfig):
     )
     kl: float = Field(default=1.0, ge=0, description="Weight that keeps what the text says near a normal distribution.")
     agree: float = Field(default=1.0, ge=0, description="Weight that makes the small picture like the large one.")
+    captions: bool = Field(default=True, description="Learn the captions; without them it draws from labels alone.")
     drop: float = Field(
         default=0.1, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
     )
@@ -120,11 +122,11 @@ class Generator(nn.Module):
         self.asked = conditions.conditioner(c.asked_width)
         self.meaning = nn.Linear(c.asked_width, 2 * c.meaning) if self.asked else None
         vector = c.meaning if self.asked else 0
-        n, last = levels(facts.height, facts.width), int(math.log2(c.shrink))
+        n, last = levels(facts.height, facts.width), c.shrink.bit_length() - 1
         widths = [channels_at(c.width, level) for level in range(n, 0, -1)]
         first = widths[: n - last + 1]
         self.start = (first[0], facts.height >> n, facts.width >> n)
-        self.linear = nn.Linear(c.latent + vector, math.prod(self.start))
+        self.linear = nn.Linear(c.latent + vector, prod(self.start))
         self.first = nn.ModuleList(UpBlock(a, b, vector) for a, b in pairwise(first))
         self.small = Painter(first[-1], facts.channels, vector)
         self.join = nn.Conv2d(first[-1] + facts.channels, first[-1], 1)
@@ -238,6 +240,9 @@ class StackGAN(Adversarial[StackGANConfig, StackGANKnobs]):
 
     def __init__(self, config: StackGANConfig, facts: Facts):
         super().__init__(config, facts)
+        if min(facts.height, facts.width) < config.shrink * SMALLEST:
+            problem = f"Pictures of {facts.width}×{facts.height} pixels are too small for shrink={config.shrink}."
+            raise GessoError(problem, f"Choose shrink=2, or pictures of {2 * SMALLEST} pixels and more.")
         critic = (Critic if config.critic == "own" else primer_critic)(config, facts, self.conditions)
         self.parts = self.players(Generator(config, facts, self.conditions), critic)
 
