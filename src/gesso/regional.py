@@ -13,7 +13,7 @@ from gesso.nn import AskedNorm, Decoder
 
 __all__ = ["Coloured", "Gridded", "Painter", "RegionCNNs", "colours", "composite", "over", "premultiplied"]
 
-SOFTNESS = 0.1  # squared distance of colours in [-1, 1] at which a region's share falls to a third
+SOFTNESS = 0.05  # squared distance of colours in [-1, 1] at which a region's share falls to a third
 OVERLAP = 4  # pixels that a cell of the grid sees of its neighbours
 
 

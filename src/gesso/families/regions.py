@@ -130,7 +130,7 @@ class LayeredGenerator(nn.Module):
         pasted = over(foreground, background)
         mask = F.avg_pool2d((foreground[:, -1:] + 1) / 2, 2)
         seen = self.fuse(torch.cat([front * mask, behind * (1 - mask), mask], 1))
-        whole = (pasted + torch.tanh(self.correct(seen))).clamp(-1, 1)
+        whole = (pasted + torch.tanh(self.correct(seen)) / 2).clamp(-1, 1)
         return Layers(foreground, background, pasted, whole)
 
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
