@@ -17,6 +17,8 @@ from tests.conftest import CAPTIONS, paint
 WORDS = Vocabulary.learn(CAPTIONS).dump()
 SMALL = {
     "gan": {"width": 8, "critic_width": 8, "latent": 16},
+    "progan": {"width": 4, "critic_width": 4, "latent": 16},
+    "stylegan": {"width": 4, "critic_width": 4, "latent": 16, "style": 16},
     "vae": {"width": 8, "latent": 8},
     "stackgan": {"width": 8, "critic_width": 8, "latent": 8, "meaning": 8, "asked_width": 16},
     "pix2pix": {"width": 8, "critic_width": 8, "blocks": 2},

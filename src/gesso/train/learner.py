@@ -195,6 +195,7 @@ class Learner:
             prefix = f"average.{part}."
             average.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         for part, optimizer in self.optimizers.items():
+            optimizer.state.clear()  # a part that has not begun to learn has none
             for name, parameter in self.family.parts[part].named_parameters():
                 kept = {
                     key: tensors[f"adam.{part}.{name}.{key}"]

@@ -1,0 +1,310 @@
+"""Progressive growing (Karras et al. 2018): both networks begin at 4 × 4 pixels and grow, a doubling at a time.
+
+What is large in a picture is learned first, on small pictures, of which a machine sees many a second. New layers fade
+in: while they do, the picture is a mix of what they paint and of the smaller picture enlarged, and real pictures are
+mixed alike. How far a run has grown is a pure function of its clock; the generator keeps it beside its weights, so that
+it draws at the stage where it stands.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Truncation, Views, primer_critic
+from gesso.conditioning import Conditions
+from gesso.contract.family import Batch, Clock, Condition, Facts
+from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
+from gesso.errors import GessoError
+from gesso.nn import Project, channels_at, levels, normalised
+from gesso.options import Field
+
+MOST = 8  # times the width of the full size that a stage has at most
+
+
+class ProGANConfig(AdversarialConfig):
+    """Choices of a growing GAN."""
+
+    critic: Literal["own", "primer"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default="own", description="The critic: one that grows too, or heads that stand on the primer."
+    )
+    norm: Literal["equalised", "spectral"] = Field(
+        default="equalised", description="How the critic's weights are held: by He's constant, or by spectral norm."
+    )
+    latent: int = Field(default=128, ge=1, le=4096, description="Numbers that a picture is drawn from.")
+    width: int = Field(
+        default=16, ge=4, le=512, description="Channels of the generator at full size; twice as many a stage below."
+    )
+    critic_width: int = Field(default=16, ge=4, le=512, description="Channels of the critic, likewise.")
+    depth: Literal[1, 2] = Field(default=1, description="Convolutions a stage of each network; the paper has 2.")
+    deviation: int = Field(
+        default=4, ge=0, le=64, description="Pictures a group of whose deviation the critic is told; 0: it is not told."
+    )
+    bounded: bool = Field(default=True, description="Pictures end in a tanh; the paper's are cut off when drawn.")
+    last: float = Field(
+        default=0.6, gt=0, le=1, description="Share of the run at the full size; the other stages share the rest."
+    )
+    fading: float = Field(default=0.5, ge=0, le=1, description="Share of an early stage over which a new one fades in.")
+    batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
+
+
+class ProGANKnobs(Truncation):
+    """Choices when drawing."""
+
+    stage: int = Field(default=0, ge=0, description="Stage to draw at: 0 the newest, 1 the smallest, and so on.")
+
+
+class Standing(NamedTuple):
+    """How far growth has come. stage: 1 for the smallest pictures; blend: how far it has faded in, 0 to 1."""
+
+    stage: int
+    blend: float
+
+
+def stage_at(fraction: float, stages: int, last: float = 0.6, fading: float = 0.5) -> Standing:
+    """Where a network of so many stages stands after a fraction of its run, in [0, 1].
+
+    The last stage has the share `last` of the run, the others equal shares of the rest. Each but the first fades in,
+    linearly, over as much of the run as the share `fading` of an early stage.
+    """
+    if stages == 1 or last == 1:
+        return Standing(stages, 1.0)
+    place = fraction * (stages - 1) / (1 - last)  # in early stages' lengths
+    stage = min(int(place), stages - 1) + 1
+    within = place - (stage - 1)
+    return Standing(stage, min(within / fading, 1.0) if stage > 1 and fading else 1.0)
+
+
+def enlarged(x: Float[Tensor, "n c h w"], times: int = 2) -> Float[Tensor, "n c H W"]:
+    """Every pixel as a square of times × times."""
+    return F.interpolate(x, scale_factor=float(times)) if times > 1 else x
+
+
+class Growth:
+    """Sizes and channels of all stages, from the smallest pictures that `nn.levels` gives."""
+
+    def __init__(self, facts: Facts):
+        self.stages = levels(facts.height, facts.width) + 1
+        self.first = (facts.height >> (self.stages - 1), facts.width >> (self.stages - 1))
+
+    def widths(self, base: int) -> list[int]:
+        """Channels of every stage, of a network with `base` at the full size."""
+        return [channels_at(base, self.stages - stage, MOST) for stage in range(self.stages)]
+
+    def times(self, stage: int) -> int:
+        """How many times smaller than at full size a picture's sides are."""
+        return 2 ** (self.stages - stage)
+
+
+class Generator(nn.Module):
+    """Latents → a small map → stages that double it; each can paint a picture of its size by a 1×1 convolution.
+
+    What is asked for joins the latents, which are normalised. All channels are, at every place, after every layer.
+    """
+
+    def __init__(self, config: ProGANConfig, facts: Facts, conditions: Conditions):
+        super().__init__()
+        growth, self.bounded = Growth(facts), config.bounded
+        widths = growth.widths(config.width)
+        self.asked = conditions.conditioner(config.asked_width)
+        inside = config.latent + (config.asked_width if self.asked else 0)
+        self.start = EqualLinear(inside, widths[0] * growth.first[0] * growth.first[1])
+        self.shape = (widths[0], *growth.first)
+        self.blocks = nn.ModuleList([nn.ModuleList([EqualConv2d(widths[0], widths[0], 3)])])
+        for a, b in pairwise(widths):
+            more = [EqualConv2d(b, b, 3) for _ in range(config.depth - 1)]
+            self.blocks.append(nn.ModuleList([EqualConv2d(a, b, 3, sampling="up"), *more]))
+        self.paint = nn.ModuleList(EqualConv2d(width, facts.channels, 1, gain=1.0) for width in widths)
+        self.register_buffer("stage", torch.tensor(growth.stages))
+        self.register_buffer("blend", torch.tensor(1.0))
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands; of one that never learned, the end."""
+        return Standing(int(self.get_buffer("stage")), float(self.get_buffer("blend")))
+
+    def stand(self, at: Standing) -> None:
+        """Remember where it stands."""
+        self.get_buffer("stage").fill_(at.stage)
+        self.get_buffer("blend").fill_(at.blend)
+
+    def maps(self, z: Float[Tensor, "n d"], given: Given, stage: int, truncation: float = 1.0) -> list[Tensor]:
+        """The maps of every stage up to one, n c h w each."""
+        z = pixel_norm(z) * truncation
+        if self.asked is not None:
+            z = torch.cat([z, self.asked(*given).vector.to(z.dtype)], 1)
+        x = pixel_norm(F.leaky_relu(self.start(z).reshape(-1, *self.shape), 0.2))
+        out: list[Tensor] = []
+        for block in list(self.blocks)[:stage]:
+            assert isinstance(block, nn.ModuleList)
+            for layer in block:
+                x = pixel_norm(F.leaky_relu(layer(x), 0.2))
+            out.append(x)
+        return out
+
+    def painted(self, maps: list[Tensor], blend: float = 1.0) -> Float[Tensor, "n c h w"]:
+        """The picture of the last of some maps, mixed with that of the one before it, enlarged."""
+        picture = self.paint[len(maps) - 1](maps[-1])
+        if blend < 1:
+            picture = torch.lerp(enlarged(self.paint[len(maps) - 2](maps[-2])), picture, blend)
+        return torch.tanh(picture) if self.bounded else picture
+
+    def forward(
+        self, z: Float[Tensor, "n d"], *given: Tensor, at: Standing, truncation: float = 1.0
+    ) -> Float[Tensor, "n c h w"]:
+        """Pictures of the size of a stage."""
+        return self.painted(self.maps(z, given, at.stage, truncation), at.blend)
+
+    def followed(self, maps: list[Tensor], picture: Float[Tensor, "n c h w"], blend: float) -> Float[Tensor, ""]:
+        """How far from a picture, averaged down, the earlier stages paint; only their 1×1 convolutions learn by it.
+
+        When a stage is over, what follows goes on learning without it; so it still can be drawn.
+        """
+        errors = [torch.zeros((), device=picture.device)]
+        for number, x in enumerate(maps[: -1 if blend == 1 else -2]):
+            small = F.avg_pool2d(picture.detach().float(), 2 ** (len(maps) - 1 - number))
+            errors.append(F.mse_loss(self.painted([*maps[:number], x.detach()]).float(), small))
+        return torch.stack(errors).sum()
+
+
+class Critic(nn.Module):
+    """A picture of a stage's size → 1×1 convolution → stages that halve it → a judgement; what is asked by projection.
+
+    It is told how much pictures of a group differ where config.deviation says so. An enlargement of the paper's is left
+    out: what it averages after a convolution's rectifier is averaged before it here, at less than half of the cost.
+    """
+
+    def __init__(self, config: ProGANConfig, facts: Facts, conditions: Conditions):
+        super().__init__()
+        growth, spectral = Growth(facts), config.norm == "spectral"
+        self.group, self.first = config.deviation, growth.first[0]
+        widths = growth.widths(config.critic_width)
+
+        def layer(inside: int, outside: int, size: int, down: bool = False) -> nn.Module:
+            if not spectral:
+                return EqualConv2d(inside, outside, size, sampling="down" if down else "")
+            size += down
+            return normalised(nn.Conv2d(inside, outside, size, 1 + down, (size - 1) // 2), True)
+
+        self.look = nn.ModuleList(layer(facts.channels, width, 1) for width in widths)
+        self.blocks = nn.ModuleList()
+        for a, b in pairwise(widths):
+            more = [layer(b, b, 3) for _ in range(config.depth - 1)]
+            self.blocks.append(nn.ModuleList([*more, layer(b, a, 3, down=True)]))
+        self.end = layer(widths[0] + bool(self.group), widths[0], 3)
+        self.asked = conditions.conditioner(config.asked_width, spectral)
+        features = widths[0] * growth.first[0] * growth.first[1]
+        self.judge = Project(features, config.asked_width if self.asked else 0, spectral)
+
+    def forward(self, x: Float[Tensor, "n c h w"], *given: Tensor, blend: float = 1.0) -> Float[Tensor, " n"]:
+        """How real each picture looks; blend: how far the stage of its size has faded in."""
+        number = (x.shape[2] // self.first).bit_length() - 1
+        y = F.leaky_relu(self.look[number](x), 0.2)
+        for i in reversed(range(number)):
+            block = self.blocks[i]
+            assert isinstance(block, nn.ModuleList)
+            for layer in block:
+                y = F.leaky_relu(layer(y), 0.2)
+            if i == number - 1 and blend < 1:
+                y = torch.lerp(F.leaky_relu(self.look[i](F.avg_pool2d(x, 2)), 0.2).to(y.dtype), y, blend)
+        if self.group:
+            y = minibatch_deviation(y, self.group)
+        y = F.leaky_relu(self.end(y), 0.2)
+        return self.judge(y.flatten(1), self.asked(*given).vector if self.asked else None)
+
+
+class Drawing(nn.Module):
+    """Latents and conditions → pictures of the full size, of a generator that stands still."""
+
+    def __init__(self, generator: Generator, at: Standing, times: int, truncation: float):
+        super().__init__()
+        self.generator, self.at, self.times, self.truncation = generator, at, times, truncation
+
+    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1], their pixels as squares where the stage's size is not the full one."""
+        picture = self.generator(z, *given, at=self.at, truncation=self.truncation)
+        return enlarged(picture, self.times).clamp(-1, 1)
+
+
+class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
+    """A generator and a critic that grow together."""
+
+    name = "progan"
+    Config = ProGANConfig
+    Knobs = ProGANKnobs
+    takes = frozenset({"label", "text"})
+    paper = "Karras et al. 2018; Huang et al. 2024"
+    presets: ClassVar[dict[str, dict]] = {
+        "": {},
+        "small": {"augment": ["translation"]},
+        "primer": {"critic": "primer", "augment": ["translation"]},
+        "paper": {
+            "loss": "wasserstein", "gradient_penalty": 10.0, "latent": 512, "width": 64, "critic_width": 64, "depth": 2,
+            "bounded": False, "last": 0.5, "fading": 0.5, "lr": 1e-3, "critic_lr": 1e-3, "decay": 0.0,
+        },
+    }  # fmt: skip
+
+    def __init__(self, config: ProGANConfig, facts: Facts):
+        super().__init__(config, facts)
+        self.growth = Growth(facts)
+        self.couples = self.several = bool(config.deviation) and config.critic == "own"
+        critic = primer_critic if config.critic == "primer" else Critic
+        generator = Generator(config, facts, self.conditions)
+        self.parts = self.players(generator, critic(config, facts, self.conditions))
+
+    @property
+    def generator(self) -> Generator:
+        """The part that paints."""
+        generator = self.parts["generator"]
+        assert isinstance(generator, Generator)
+        return generator
+
+    def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
+        """One pass of the generator at the stage that the clock says, where it stands from now on."""
+        at = stage_at(clock.fraction, self.growth.stages, self.config.last, self.config.fading)
+        self.generator.stand(at)
+        maps = self.generator.maps(self.prior(len(batch.image), rng), given, at.stage)
+        picture = self.generator.painted(maps, at.blend)
+        return Made(self._shown(picture), lambda: {"earlier": self.generator.followed(maps, picture, at.blend)})
+
+    def real(self, batch: Batch, given: Given, clock: Clock) -> Views:
+        """Pictures averaged down to the size where the generator stands, and mixed as those that it makes are."""
+        at = self.generator.standing
+        x = F.avg_pool2d(batch.image, self.growth.times(at.stage))
+        return self._shown(torch.lerp(enlarged(F.avg_pool2d(x, 2)), x, at.blend) if at.blend < 1 else x)
+
+    def _shown(self, x: Float[Tensor, "n c h w"]) -> Views:
+        """As the critic looks at pictures of a stage; the primer knows things at the full size alone."""
+        times = self.growth.times(self.generator.standing.stage)
+        return (enlarged(x, times) if self.config.critic == "primer" else x,)
+
+    def judged(self, views: Sequence[Tensor], given: Given) -> list[Float[Tensor, "n _"]]:
+        """One judgement a picture."""
+        return [self.parts["critic"](views[0], *given, blend=self.generator.standing.blend)[:, None]]
+
+    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
+        """Latents from N(0, 1)."""
+        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
+
+    def sample(self, z: Tensor, condition: Condition, knobs: ProGANKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
+        """One pass of the generator; raises GessoError for a stage that it has not reached."""
+        yield self._drawing(knobs)(z, *self.inputs(condition, len(z))).float()
+
+    def core(self, knobs: ProGANKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """Latents and conditions to pictures."""
+        return self._drawing(knobs), (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))
+
+    def _drawing(self, knobs: ProGANKnobs) -> Drawing:
+        at = self.generator.standing
+        if knobs.stage > at.stage:
+            raise GessoError(
+                f"There is no stage {knobs.stage}: this generator has {at.stage}.",
+                f"Choose one from 1 to {at.stage}, or 0 for the newest.",
+            )
+        if 0 < knobs.stage < at.stage:
+            at = Standing(knobs.stage, 1.0)
+        return Drawing(self.generator, at, self.growth.times(at.stage), knobs.truncation)
