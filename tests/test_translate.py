@@ -1,12 +1,22 @@
-"""Translators as filters: any size, and tiles that equal the whole."""
+"""Translators as filters: any size, tiles that equal the whole; and the command that translates pictures."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import gesso
 from gesso.contract.family import Batch, Clock, Facts
+from gesso.contract.task import Message
+from gesso.data import open_pack
+from gesso.data.degrade import degrade_picture
 from gesso.errors import GessoError
 from gesso.families.cut import CUT
 from gesso.families.pix2pix import Pix2Pix
+from gesso.files import sha256_of
+from gesso.marks.picture import straight
+from gesso.marks.recipe import read_recipe, read_source
+from gesso.translate import translated, windows
 from gesso.translation import ResidualTranslator, UNet, as_channels, continued, mirrored, unfollowed
 
 
@@ -126,3 +136,162 @@ def test_what_does_not_fit_is_refused():
     assert Pix2Pix.Config.of({"augment": ["colour"], "critic": "primer"})
     with pytest.raises(GessoError, match="none to begin with"):
         Pix2Pix(Pix2Pix.Config.of({}), facts(source=0))
+
+
+def ready(family=Pix2Pix, **more):
+    """A family that draws, whose norms have learned something."""
+    torch.manual_seed(0)
+    made = family(family.Config.of({"width": 8, "critic_width": 8, "depth": 2, "blocks": 1}), facts(**more))
+    for module in made.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_var.fill_(0.3)
+    return made.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("side", [8, 40, 64, 200])
+def test_windows_cover_a_side_once_and_see_beyond_it(side):
+    found = windows(side, step=4, reach=9, tile=48)
+    painted = [range(look.start + part.start, look.start + part.stop) for look, part in found]
+    assert [place for stretch in painted for place in stretch] == list(range(side))
+    for (look, _), stretch in zip(found, painted, strict=True):
+        assert look.stop - look.start == min(side, 48)
+        assert look.start % 4 == 0
+        assert look.start == 0 or stretch.start - look.start >= 9
+        assert look.stop == side or look.stop - stretch.stop >= 9
+
+
+@pytest.mark.parametrize("family", [Pix2Pix, CUT])
+@pytest.mark.parametrize("size", [(70, 130), (161, 90)])
+def test_tiles_show_no_seams(family, size):
+    """Larger than a tile, with sides that nothing divides: what is made in parts is what is made at once."""
+    made = ready(family)
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    (parts,), (whole,) = (translated(made, picture, [3], tile=tile) for tile in (16, 1024))
+    assert parts.image.shape == (*size, 3)
+    assert np.abs(parts.image.astype(int) - whole.image).max() <= 1  # a rounding
+    assert (parts.image == whole.image).mean() > 0.999
+
+
+def test_seeds_make_translations_differ_and_the_same_seed_none():
+    made, picture = ready(labels=("a", "b")), np.full((16, 20, 3), 90, np.uint8)
+    drawn = translated(made, picture, [1, 2, 1], label="b")
+    assert [one.seed for one in drawn] == [1, 2, 1]
+    assert drawn[0].label == "b"
+    assert np.array_equal(drawn[0].image, drawn[2].image)
+    assert not np.array_equal(drawn[0].image, drawn[1].image)
+    (alone,) = translated(made, picture, [2], label="b")
+    assert np.array_equal(alone.image, drawn[1].image)
+
+
+@pytest.mark.parametrize(("shape", "said"), [((16, 16, 1), "3 channels, not of 1"), ((7, 30, 3), "too few")])
+def test_a_picture_that_does_not_fit_is_refused(shape, said):
+    with pytest.raises(GessoError, match=said):
+        translated(ready(), np.zeros(shape, np.uint8), [0])
+
+
+# --- the task ---
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Runs that translate edges and grey pictures with noise in them, one that does not translate, and pictures."""
+    home = tmp_path_factory.mktemp("home")
+    short = {"images": "16", "threads": 1, "precision": "float32", "watch": False, "set": ("batch=8", "width=8")}
+    for kind in ("edges", "noise"):
+        gesso.run("import", home=home, source="blossoms", name=kind, size="16", count=24, pairs=kind)
+        gesso.run("train", home=home, dataset=kind, family="pix2pix", **short)
+    gesso.run("train", home=home, dataset="edges", family="gan", **short)
+    folder = home / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (20, 30, 4), np.uint8)).save(folder / "a {odd} name.png")
+    Image.fromarray(rng.integers(0, 256, (24, 24), np.uint8)).save(folder / "b.jpg")
+    Image.fromarray(rng.integers(0, 256, (5, 9, 3), np.uint8)).save(folder / "tiny.png")
+    (folder / "z.png").write_bytes(b"no picture")
+    return home
+
+
+def ask(home, run, *pictures, **options):
+    events = []
+    result = gesso.run("translate", home=home, run=run, picture=pictures, on_event=events.append, **options)
+    return result, [event.text for event in events if isinstance(event, Message)]
+
+
+def test_a_folder_goes_on_after_bad_files(home, tmp_path):
+    result, said = ask(home, "1", home / "pictures", out=tmp_path / "out", count=2, seed=7)
+    names = [f"{name}_translated_seed{seed:010d}.png" for name in ("a {odd} name", "b") for seed in (7, 8)]
+    assert [path.name for path in result.paths] == names
+    assert np.asarray(Image.open(result.paths[0])).shape[:2] == (20, 30)
+    assert result.facts["left_out"] == ["tiny.png", "z.png"]
+    assert any("tiny.png is left out" in text and "8 pixels" in text for text in said)
+    assert any("is laid on white" in text for text in said)
+    assert any("is turned to grey" in text for text in said)
+
+
+def test_translations_carry_their_recipe_and_their_mark(home, tmp_path):
+    picture = home / "pictures" / "b.jpg"
+    (path,) = ask(home, "1", picture, out=tmp_path / "one.webp")[0].paths
+    recipe = read_recipe(path)
+    assert (recipe.task, recipe.seed, recipe.options["from_picture"]) == ("translate", 0, False)
+    assert recipe.inputs == {"b.jpg": sha256_of(picture)}
+    assert read_source(path) == "trainedAlgorithmicMedia"
+    with pytest.raises(GessoError, match="gesso translate"):
+        gesso.run("sample", home=home, like=path)
+    (restored,) = ask(home, "2", picture, out=tmp_path / "restored.png")[0].paths
+    assert read_source(restored) == "algorithmicallyEnhanced"
+    (bare,) = ask(home, "2", picture, out=tmp_path / "bare.png", recipe=False)[0].paths
+    assert read_recipe(bare) is None
+
+
+def test_nothing_is_replaced_and_the_same_is_not_written_twice(home, tmp_path):
+    picture = home / "pictures" / "b.jpg"
+    (first,) = ask(home, "1", picture, out=tmp_path)[0].paths
+    (again,) = ask(home, "1", picture, out=tmp_path)[0].paths
+    (other,) = ask(home, "1", picture, out=tmp_path, size=16)[0].paths
+    assert first == again
+    assert other.stem == f"{first.stem}_2"
+    assert np.asarray(Image.open(other)).shape[:2] == (16, 16)
+
+
+def test_finished_pictures_become_sources_first(home, tmp_path):
+    """What a model of edges makes of a picture is what it makes of the picture's edges."""
+    pixels = open_pack("edges", home).images[0]
+    Image.fromarray(straight(pixels) if pixels.shape[2] == 4 else pixels).save(tmp_path / "whole.png")
+    Image.fromarray(degrade_picture("edges", pixels)[..., 0]).save(tmp_path / "edges.png")
+    (made,) = ask(home, "1", tmp_path / "whole.png", from_picture=True, out=tmp_path / "made")[0].paths
+    (drawn,) = ask(home, "1", tmp_path / "edges.png", out=tmp_path / "made")[0].paths
+    assert np.array_equal(np.asarray(Image.open(made)), np.asarray(Image.open(drawn)))
+
+
+@pytest.mark.parametrize(
+    ("run", "pictures", "options", "said"),
+    [
+        ("3", ["b.jpg"], {}, "gesso sample 3"),
+        ("1", ["tiny.png"], {}, "at least 8 pixels"),
+        ("1", ["z.png"], {}, "cannot be read"),
+        ("1", ["nowhere.png"], {}, "There is no file"),
+        ("1", ["tiny.png", "z.png"], {}, "None of these"),
+        ("1", ["b.jpg"], {"label": "rose"}, "knows no labels"),
+        ("1", ["b.jpg"], {"text": "a rose"}, "does not draw from text"),
+        ("1", ["b.jpg"], {"count": 2, "out": "one.png"}, "do not fit into the one file"),
+        ("1", ["b.jpg"], {"size": 8192, "out": "one.gif"}, "of memory|no folder|not a folder"),
+        ("nothing", ["b.jpg"], {}, "no run"),
+    ],
+)
+def test_mistakes_are_sentences(home, tmp_path, monkeypatch, run, pictures, options, said):
+    monkeypatch.setattr("gesso.memory.free", lambda: 1 << 31)
+    if "out" in options:
+        options = {**options, "out": tmp_path / options["out"]}
+    with pytest.raises(GessoError, match=said):
+        ask(home, run, *(home / "pictures" / name for name in pictures), **options)
+
+
+def test_sources_that_came_in_pairs_cannot_be_made(home, tmp_path):
+    """A run whose data set is gone, or was imported as pairs, knows no way from a picture to a source."""
+    for path in (home / "datasets").glob("noise*"):
+        path.rename(path.with_name("elsewhere"))
+    try:
+        with pytest.raises(GessoError, match="were not made from its pictures"):
+            ask(home, "2", home / "pictures" / "b.jpg", from_picture=True)
+    finally:
+        (home / "datasets" / "elsewhere").rename(home / "datasets" / "noise")

@@ -107,6 +107,10 @@ class Recipe(Options):
     height: int = Field(ge=1, description="Height in pixels.")
     device: Word = Field(default="cpu", description="Kind of device that drew it.")
     precision: Word = Field(default="float32", description="Precision of the arithmetic.")
+    inputs: dict[str, Word] | None = Field(
+        default=None, description="SHA-256 of the picture that was translated, by its name."
+    )
+    options: dict[str, JsonValue] | None = Field(default=None, description="Choices of what was done to it before.")
     original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
     taken: Taken | None = Field(default=None, description="What was taken from the collection, where it was finished.")
 
@@ -168,7 +172,7 @@ def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> by
 def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    for name in ("text", "original", "taken"):
+    for name in ("text", "inputs", "options", "original", "taken"):
         if values.get(name) is None and name in values:  # as before there was such a thing
             del values[name]
     text = json.dumps(values, allow_nan=False)

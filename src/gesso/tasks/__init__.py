@@ -49,6 +49,11 @@ TASKS: dict[str, Entry] = {
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "translate": Entry(
+        "gesso.tasks.translate:Translate",
+        "Make",
+        "Translate pictures with a generator that learned from pairs, or from two sets.",
+    ),
     "measure": Entry("gesso.tasks.measure:Measure", "Look", "Measure how good and how various a model's pictures are."),
     "compare": Entry(
         "gesso.tasks.compare:Compare",
@@ -253,8 +258,37 @@ def learned_rows(run: "Run", home: str | os.PathLike[str] | None = None) -> "tup
     return pack, pack.split(data.get("held_out", 0.0))[0]
 
 
+def sources(model: "Model", count: int, home: str | os.PathLike[str] | None = None) -> "np.ndarray | None":
+    """What a model that translates is given to draw so many pictures, n h w s bytes; None for a model that needs none.
+
+    Sources of its data set, those held out first; raises GessoError where that is gone, or has changed.
+    """
+    import numpy as np
+
+    from gesso.data import open_pack
+    from gesso.data.reading import at_size
+    from gesso.store import Run
+
+    if "source" not in model.family.asks:
+        return None
+    run = Run.open(find_home(home), model.run)
+    pack, rows = learned_rows(run, home)
+    if run.record.get("source"):
+        images, order = open_pack(run.record["source"]["name"], find_home(home)).images, np.arange(count)
+    else:
+        assert pack.sources is not None
+        _, held = pack.split(run.record["data"].get("held_out", 0.0))
+        images, order = pack.sources, np.concatenate([held, rows])
+    chosen = np.resize(order, count) % len(images)
+    return at_size(images[chosen], model.family.facts.height, model.family.facts.width)
+
+
 def drawing(
-    model: "Model", seeds: range, labels: "Sequence[str | None] | None" = None, knobs: "Options | None" = None
+    model: "Model",
+    seeds: range,
+    labels: "Sequence[str | None] | None" = None,
+    knobs: "Options | None" = None,
+    home: str | os.PathLike[str] | None = None,
 ) -> "Generator[Event, None, list[Drawn]]":
     """Draw one picture a seed; yields what is to be said and how far it is, and returns the pictures."""
     import time
@@ -264,7 +298,7 @@ def drawing(
 
     yield from (Message(note, "warning") for note in model.notes)
     out, begun, total = [], time.monotonic(), len(seeds)
-    for drawn in draw(model.family, seeds, labels, knobs):
+    for drawn in draw(model.family, seeds, labels, knobs, sources=sources(model, total, home)):
         out.append(drawn)
         left = (total - len(out)) * (time.monotonic() - begun) / len(out)
         yield Progress(len(out), total, "pictures drawn", left)
