@@ -46,6 +46,10 @@ class SampleOptions(FinishChoices):
         default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
     )
     format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
+    layers: bool = Field(
+        default=False,
+        description="Also write each in layers, as an OpenRaster file: background, foreground, shade, light.",
+    )
     quality: int | None = Field(
         default=None, ge=1, le=100, description="Of jpg, webp, avif; webp is lossless if not given."
     )
@@ -108,6 +112,7 @@ class Sample(Task[SampleOptions]):
         count, last = each * len(texts), first + each - 1
         seeds, wanted = [*range(first, last + 1)] * len(texts), [text for text in texts for _ in range(each)]
         for done, drawn in enumerate(draw(model.family, seeds, label, knobs, wanted), 1):
+            layered = _in_layers(model, drawn, knobs, options.recipe) if options.layers else b""
             if finisher is not None:
                 drawn = finisher.finished(drawn)
             if look is not None:
@@ -121,6 +126,8 @@ class Sample(Task[SampleOptions]):
                 paths.append(place(target, data))
             else:
                 paths += one.save(target, suffix=suffix, recipe=options.recipe, quality=options.quality)
+            if layered:
+                paths.append(place(paths[-1].with_suffix(".ora"), layered))
             if options.grid and done <= CHART:
                 shown.append(drawn)
             pace = (time.monotonic() - begun) / done
@@ -167,6 +174,30 @@ def _load(ref: str, home: Path, device: str) -> "Model":
     if not ref:
         raise GessoError("No run is named.", "For example: gesso sample emoji. `gesso list` shows the runs.")
     return tasks.load(ref, home, device)
+
+
+def _in_layers(model: "Model", drawn: "Drawn", knobs: Any, recipe: bool) -> bytes:
+    """A drawn picture as layers that make it up, as the bytes of an OpenRaster file."""
+    import numpy as np
+
+    from gesso.marks.openraster import Sheet, open_raster, shading
+    from gesso.sample import draw
+
+    if "layer" not in model.family.Knobs.model_fields or model.family.facts.channels != 4:
+        raise GessoError(
+            "This model draws no layers.", "Train one with --family regions on pictures with transparency."
+        )
+
+    def layer(name: str) -> "np.ndarray":
+        asked = knobs.model_copy(update={"layer": name})
+        return next(draw(model.family, [drawn.seed], drawn.label, asked, drawn.text)).image
+
+    whole, behind, front = (layer(name) for name in ("whole", "background", "foreground"))
+    pasted = front[..., :3] + np.round((1 - front[..., 3:] / 255) * behind[..., :3]).astype(np.uint8)
+    shade, light = shading(whole[..., :3], pasted)
+    layers = Sheet("Background", behind), Sheet("Foreground", front)
+    more = Sheet("Shade", shade, "svg:multiply"), Sheet("Light", light, "svg:plus")
+    return open_raster(whole, [*layers, *more], model.recipe(drawn, knobs) if recipe else None)
 
 
 @dataclass
