@@ -227,3 +227,17 @@ def test_critics_see_each_layer():
     assert [view.shape[1] for view in made.views] == [3, 4, 3]
     assert len(family.judged(made.views, ())) == 3
     assert family.judge(batch.image, Condition()).shape == (4,)
+
+
+def test_latents_that_matter_cost_less():
+    """The term for variety is what the paper says, and a generator that ignores its latents pays the most."""
+    family = regions(3, divide="layout", variety=1.0)
+    batch = Batch(torch.rand(4, 3, 16, 16), source=torch.rand(4, 3, 16, 16))
+    alive = family.make(batch, (), Clock(0, 0, 100), torch.Generator().manual_seed(0)).more()["variety"]
+    torch.nn.init.zeros_(family.parts["generator"].local.networks.seed.weight)
+    deaf = family.make(batch, (), Clock(0, 0, 100), torch.Generator().manual_seed(0)).more()["variety"]
+    z = family.prior(6, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(deaf, (z[4:] - z[:2]).abs().mean() / 0.02)
+    assert alive < deaf
+    quiet = regions(3, divide="layout", variety=0.0)
+    assert "variety" not in quiet.make(batch, (), Clock(0, 0, 100), torch.Generator().manual_seed(0)).more()

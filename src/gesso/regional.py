@@ -4,6 +4,8 @@ Regions are the colours of a layout or the cells of a grid (LGGAN; Tang et al. 2
 foreground and a background (LR-GAN; Yang et al. 2017).
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,10 +13,21 @@ from torch import Tensor, nn
 
 from gesso.nn import AskedNorm, Decoder
 
-__all__ = ["Coloured", "Gridded", "Painter", "RegionCNNs", "colours", "composite", "over", "premultiplied"]
+__all__ = ["Coloured", "Gridded", "Layers", "Painter", "RegionCNNs", "colours", "composite", "over", "premultiplied"]
 
 SOFTNESS = 0.05  # squared distance of colours in [-1, 1] at which a region's share falls to a third
 OVERLAP = 4  # pixels that a cell of the grid sees of its neighbours
+
+
+class Layers(NamedTuple):
+    """What a layered picture is made of, in [-1, 1]. foreground: colours, premultiplied, and alpha; pasted: it over the
+    background; whole: the same after fusion. c: 1 or 3 colours.
+    """
+
+    foreground: Float[Tensor, "n c+1 h w"]
+    background: Float[Tensor, "n c h w"]
+    pasted: Float[Tensor, "n c h w"]
+    whole: Float[Tensor, "n c h w"]
 
 
 def premultiplied(raw: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -12,7 +12,7 @@ and one CNN that sees all; weights of both at every place fuse their features (L
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,9 @@ from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
-from gesso.regional import Coloured, Gridded, Painter, colours, composite, over, premultiplied
+from gesso.regional import Coloured, Gridded, Layers, Painter, colours, composite, over, premultiplied
+
+ALIKE = 0.02  # mean difference of pictures in [-1, 1] below which they hardly differ
 
 
 class RegionsConfig(AdversarialConfig):
@@ -58,6 +60,9 @@ class RegionsConfig(AdversarialConfig):
     near: float = Field(
         default=1.0, ge=0, description="Weight of the distance to the true picture (L1), where there are pairs."
     )
+    variety: float = Field(
+        default=0.005, ge=0, description="Weight of the wish that latents matter, where there are pairs; 0: none."
+    )
     batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
 
     @model_validator(mode="after")
@@ -88,17 +93,6 @@ class LayerKnobs(Truncation):
     )
 
 
-class Layers(NamedTuple):
-    """What a layered picture is made of, in [-1, 1]. foreground: colours, premultiplied, and alpha; pasted: it over the
-    background; whole: the same after fusion. c: 1 or 3 colours.
-    """
-
-    foreground: Float[Tensor, "n c+1 h w"]
-    background: Float[Tensor, "n c h w"]
-    pasted: Float[Tensor, "n c h w"]
-    whole: Float[Tensor, "n c h w"]
-
-
 class LayeredGenerator(nn.Module):
     """A foreground and a background, each from its half of z, and a whole fused of both."""
 
@@ -123,10 +117,8 @@ class LayeredGenerator(nn.Module):
         vector = self.asked(*given).vector if self.asked else None
         front, behind = z.chunk(2, 1)
         front, behind = self.foreground.features(front, vector), self.background.features(behind, None)
-        foreground, background = (
-            premultiplied(self.foreground.paint(front)),
-            torch.tanh(self.background.paint(behind)),
-        )
+        foreground = premultiplied(self.foreground.paint(front))
+        background = torch.tanh(self.background.paint(behind))
         pasted = over(foreground, background)
         mask = F.avg_pool2d((foreground[:, -1:] + 1) / 2, 2)
         seen = self.fuse(torch.cat([front * mask, behind * (1 - mask), mask], 1))
@@ -306,20 +298,26 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
 
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
         """One pass of the generator, shown to its critics as a whole and in layers, or with its source."""
-        generator, z = self.parts["generator"], self.prior(len(batch.image), rng)
+        generator, n = self.parts["generator"], len(batch.image)
         if isinstance(generator, LayeredGenerator):
-            layers = generator.layers(z, *given)
-            behind = self._backgrounds(batch)
+            layers, behind = generator.layers(self.prior(n, rng), *given), self._backgrounds(batch)
             front = layers.foreground if self.facts.channels == 4 else over(layers.foreground, behind)
             return Made((layers.whole, front, layers.background))
         assert isinstance(generator, SourceGenerator)
-        source = self._source(batch, len(batch.image), batch.image.device)
-        picture = generator(z, *given, source)
+        source = self._source(batch, n, batch.image.device)
+        again = n // 2 if self.config.variety else 0  # so many are drawn from a second latent, too
+        z = self.prior(n + again, rng)
+        drawn = generator(z, *(torch.cat([x, x[:again]]) for x in (*given, source)))
+        picture = drawn[:n]
 
         def more() -> dict[str, Tensor]:
             out = {"near": self.config.near * (picture.float() - batch.image).abs().mean()}
             if isinstance(generator.local, Coloured):
                 out["palette"] = generator.local.spread(source)
+            if again:  # Mao et al. 2019, "Mode Seeking Generative Adversarial Networks", eq. 1
+                latents = (z[n:] - z[:again]).abs().mean(1)
+                pictures = (drawn[n:] - drawn[:again]).float().abs().mean((1, 2, 3))
+                out["variety"] = self.config.variety * (latents / (pictures + ALIKE)).mean()
             return out
 
         return Made(self._beside(picture, source), more)
