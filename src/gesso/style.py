@@ -13,11 +13,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.equalised import EqualLinear, pixel_norm
+from gesso.equalised import EqualConv2d, EqualLinear, pixel_norm
+from gesso.nn import normalised
 
-__all__ = ["Mapping", "Modulated", "Noise", "path_lengths"]
+__all__ = ["Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
 
-BLURS = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}  # what a pixel becomes when it is made two
+Double = Literal["nearest", "bilinear"] | None  # how a map is enlarged to twice its sides; None: it is not
+
+BOXES = {None: 0, "nearest": 1, "bilinear": 3}  # how often 2 × 2 are averaged, for (1, 1) or (1, 3, 3, 1) each way
 
 
 class Mapping(nn.Module):
@@ -59,7 +62,7 @@ class Modulated(nn.Module):
         outside: int,
         kernel: int,
         style: int,
-        double: Literal["nearest", "bilinear"] | None = None,
+        double: Double = None,
         demodulate: bool = True,
     ):
         """style: numbers of a style vector. kernel: 1 or 3."""
@@ -68,27 +71,24 @@ class Modulated(nn.Module):
         self.gain = (inside * kernel * kernel) ** -0.5
         self.affine = EqualLinear(style, inside, gain=1.0, bias=1.0)
         self.demodulate = demodulate
-        blur = torch.tensor(BLURS[double] if double else [1.0])
-        self.double = double is not None
-        self.register_buffer("blur", torch.outer(blur, blur)[None, None], persistent=False)
+        self.boxes = BOXES[double]
 
     def taps(self) -> Float[Tensor, "o i k k"]:
         """The weights, equalised, and convolved with the enlargement's filter."""
-        weight = self.weight * self.gain
-        if not self.double:
-            return weight
-        blur, (o, i, k, _) = self.get_buffer("blur"), weight.shape
-        return F.conv2d(weight.reshape(o * i, 1, k, k), blur, padding=blur.shape[-1] - 1)[:, 0].unflatten(0, (o, i))
+        weight = self.weight * (self.gain * (4 if self.boxes else 1))
+        for _ in range(self.boxes):
+            weight = F.avg_pool2d(F.pad(weight, [1] * 4), 2, 1)  # o i k k -> o i k+1 k+1
+        return weight
 
     def forward(self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n d"]) -> Float[Tensor, "n o H W"]:
         """Without a bias. H, W: h, w or twice as much."""
         with torch.autocast(x.device.type, enabled=False):
             s, weight = self.affine(style.float()), self.taps()
-            taps = 4 if self.double else 1  # each of the four pixels made of one sees a quarter of them
+            taps = 4 if self.boxes else 1  # each of the four pixels made of one sees a quarter of them
             power = weight.square().sum((2, 3)) / taps  # o i
             back = torch.rsqrt(s.square() @ power.T + 1e-8) if self.demodulate else None
         x = x * s[:, :, None, None].to(x.dtype)
-        if self.double:
+        if self.boxes:
             x = F.conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2, padding=weight.shape[-1] // 2 - 1)
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
@@ -105,6 +105,35 @@ class Noise(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n c h w"]:
         """noise: from N(0, 1)."""
         return x + (self.strength * noise).to(x.dtype)
+
+
+def halving(inside: int, outside: int, spectral: bool) -> nn.Module:
+    """A convolution that halves: of 4 × 4 and spectral norm one, or of 3 × 3, averaged, at an equalised rate."""
+    if spectral:
+        return normalised(nn.Conv2d(inside, outside, 4, 2, 1), True)
+    return EqualConv2d(inside, outside, 3, sampling="down")
+
+
+class Halving(nn.Module):
+    """A critic's level that halves: leaky ReLU, convolution; residual: one more before, and a way around both."""
+
+    def __init__(self, inside: int, outside: int, spectral: bool, residual: bool):
+        super().__init__()
+        self.halve = halving(inside, outside, spectral)
+        self.first = self.around = None
+        if residual and spectral:
+            self.first = normalised(nn.Conv2d(inside, inside, 3, padding=1), True)
+            self.around = normalised(nn.Conv2d(inside, outside, 1, bias=False), True)
+        elif residual:
+            self.first, self.around = EqualConv2d(inside, inside, 3), EqualConv2d(inside, outside, 1, gain=1.0)
+
+    def forward(self, x: Float[Tensor, "n i H W"]) -> Float[Tensor, "n o h w"]:
+        """h = H / 2, w = W / 2."""
+        y = F.leaky_relu(x, 0.2)
+        if self.first is None or self.around is None:
+            return self.halve(y)
+        y = self.halve(F.leaky_relu(self.first(y), 0.2))
+        return (y + self.around(F.avg_pool2d(x, 2))) * 0.5**0.5
 
 
 def path_lengths(

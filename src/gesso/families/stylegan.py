@@ -28,8 +28,9 @@ from gesso.equalised import EqualConv2d, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
 from gesso.options import Field, Options
-from gesso.style import Mapping, Modulated, Noise, path_lengths
+from gesso.style import Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
 
+R1 = 2e-4  # gamma times pictures a step, a pixel (Karras et al. 2020, ADA, appendix C)
 MAPS = 8  # fixed maps of noise that a drawing mixes
 
 
@@ -41,7 +42,7 @@ class StyleGANConfig(AdversarialConfig):
     )
     norm: Literal["spectral", "equalised"] = Field(
         default="spectral",
-        description="What holds the critic in check: its weights' norm, or r1 beside equalised rates.",
+        description="What holds the critic in check: its weights' norm, or r1, by default as strong as suits the size.",
     )
     deviation: bool = Field(default=False, description="Let the critic see how much the pictures of a batch differ.")
     latent: int = Field(default=128, ge=8, le=4096, description="Numbers that a picture is drawn from.")
@@ -80,8 +81,6 @@ class StyleGANConfig(AdversarialConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> "StyleGANConfig":
-        if self.norm == "equalised" and self.critic != "primer" and not (self.r1 or self.gradient_penalty):
-            raise ValueError("a critic with norm=equalised needs a gradient penalty; choose r1=0.5 or norm=spectral")
         if self.critic == "primer" and self.norm != "spectral":
             raise ValueError("the critic on the primer has norm=spectral")
         if self.critic == "primer" and self.deviation:
@@ -109,45 +108,51 @@ class Styling(Options):
     mix_from: int = Field(default=3, ge=1, description="The first layer that follows the second style, counted from 0.")
 
 
-class Level(nn.Module):
-    """One size of the synthesis: modulated convolutions with noise and bias; and what this level paints.
+def twice(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c H W"]:
+    """The map enlarged bilinearly to twice its sides."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
 
-    doubled: how the map is enlarged; None at the smallest. layers: how many styles it uses.
+
+class Level(nn.Module):
+    """One size of the synthesis: modulated convolutions with noise and bias, and a painting of what they made.
+
+    double: how the map is enlarged first; None at the smallest. paints: channels of the painting; 0: there is none.
     """
 
-    def __init__(
-        self, config: StyleGANConfig, inside: int, outside: int, doubled: Literal["nearest", "bilinear"] | None
-    ):
+    def __init__(self, config: StyleGANConfig, inside: int, outside: int, double: Double, paints: int):
         super().__init__()
-        first = Modulated(inside, outside, 3, config.style, doubled)
-        more = config.convolutions - 1 if doubled else 0
-        rest = [Modulated(outside, outside, 3, config.style) for _ in range(more)]
-        self.convs = nn.ModuleList([first, *rest])
-        self.noises = nn.ModuleList(Noise() for _ in self.convs) if config.noise else None
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(outside, 1, 1)) for _ in self.convs)
-        self.layers = len(self.convs)
-        around = config.synthesis == "residual" and doubled
-        self.skip = EqualConv2d(inside, outside, 1, gain=1.0) if around else None
+        ways: list[Double] = [double, None] if double and config.convolutions == 2 else [double]
+        ends = pairwise([inside, *[outside] * len(ways)])
+        convs = [Modulated(a, b, 3, config.style, way) for (a, b), way in zip(ends, ways, strict=True)]
+        self.convs = nn.ModuleList(convs)
+        self.noises = nn.ModuleList(Noise() for _ in ways) if config.noise else None
+        self.biases = nn.ParameterList(torch.zeros(outside, 1, 1) for _ in ways)
+        residual = config.synthesis == "residual" and double
+        self.around = EqualConv2d(inside, outside, 1, gain=1.0) if residual else None
+        self.paint = Modulated(outside, paints, 1, config.style, demodulate=False) if paints else None
 
     def forward(
-        self, x: Float[Tensor, "n i h w"], styles: Sequence[Tensor], noises: Sequence[Tensor]
-    ) -> Float[Tensor, "n o H W"]:
-        """styles: n d, one a layer; noises: n 1 H W, likewise, or none."""
+        self, x: Float[Tensor, "n i h w"], picture: Tensor | None, styles: Sequence[Tensor], noises: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, "n o H W"], Tensor | None]:
+        """The map, and the picture so far. styles: n d, one a convolution; noises: n 1 H W, likewise, or none."""
         y = x
         for number, (conv, bias) in enumerate(zip(self.convs, self.biases, strict=True)):
             y = conv(y, styles[number])
             if self.noises is not None and noises:
                 y = self.noises[number](y, noises[number])
             y = F.leaky_relu(y + bias.to(y.dtype), 0.2)
-        if self.skip is None:
-            return y
-        return (y + F.interpolate(self.skip(x), scale_factor=2.0, mode="bilinear")) * 0.5**0.5
+        if self.around is not None:
+            y = (y + twice(self.around(x))) * 0.5**0.5
+        if self.paint is not None:
+            painted = self.paint(y, styles[-1])
+            picture = painted if picture is None else twice(picture) + painted
+        return y, picture
 
 
 class Generator(nn.Module):
     """Mapping and synthesis. mean: of the styles, a running one; length: of the paths, likewise.
 
-    layers: styles that a picture has. shapes: height and width of each layer's noise.
+    counts: convolutions of each level. layers: styles that a picture has. shapes: height and width of each noise.
     """
 
     mean: Tensor
@@ -156,32 +161,25 @@ class Generator(nn.Module):
     def __init__(self, config: StyleGANConfig, facts: Facts, conditions: Conditions):
         super().__init__()
         self.asked = conditions.conditioner(config.style)
-        self.mapping = Mapping(
-            config.latent, config.style, config.mapping, config.style if self.asked else 0, config.mapping_rate
-        )
+        asked = config.style if self.asked else 0
+        self.mapping = Mapping(config.latent, config.style, config.mapping, asked, config.mapping_rate)
         n = levels(facts.height, facts.width)
         widths = [channels_at(config.width, level, config.most) for level in range(n, 0, -1)]
-        if config.full:
-            widths.append(widths[-1] // 2)
+        widths += [config.width // 2] if config.full else []
         h, w = facts.height >> n, facts.width >> n
         self.start = nn.Parameter(torch.randn(1, widths[0], h, w))
-        doubled: list[Literal["nearest", "bilinear"] | None] = [None, *[config.enlarge] * (len(widths) - 1)]
-        ends = pairwise([widths[0], *widths])
-        self.levels = nn.ModuleList(Level(config, a, b, way) for (a, b), way in zip(ends, doubled, strict=True))
-        last = len(widths) - 1
-        paints = config.synthesis == "skip"
-        self.paints = nn.ModuleList(
-            Modulated(width, facts.channels, 1, config.style, demodulate=False) if paints or (i == last and config.full)
-            else nn.Identity()
-            for i, width in enumerate(widths)
-        )  # fmt: skip
-        self.final = (
-            None if config.full else Modulated(widths[-1], facts.channels, 3, config.style, config.enlarge, False)
-        )
+        steps: list[Level] = []
+        for i, (a, b) in enumerate(pairwise([widths[0], *widths])):
+            paints = config.synthesis == "skip" or (config.full and i == n)
+            steps.append(Level(config, a, b, config.enlarge if i else None, facts.channels if paints else 0))
+        self.steps = nn.ModuleList(steps)
+        last = (widths[-1], facts.channels, 3, config.style, config.enlarge, False)
+        self.last = None if config.full else Modulated(*last)
         self.colour = nn.Parameter(torch.zeros(facts.channels, 1, 1))
-        sizes = [(h << i, w << i) for i, level in enumerate(self.levels) for _ in range(level.layers)]
+        self.counts = [len(step.convs) for step in steps]
+        self.layers = sum(self.counts) + (not config.full)
+        sizes = [(h << i, w << i) for i, count in enumerate(self.counts) for _ in range(count)]
         self.shapes = sizes if config.noise else []
-        self.layers = len(sizes) + (not config.full)
         self.register_buffer("mean", torch.zeros(config.style))
         self.register_buffer("length", torch.zeros(()))
 
@@ -191,50 +189,15 @@ class Generator(nn.Module):
 
     def forward(self, styles: Float[Tensor, "n l d"], noises: Sequence[Tensor] = ()) -> Float[Tensor, "n c h w"]:
         """Pictures, as numbers that may leave [-1, 1]. styles: one a layer; noises: n 1 h w each, of `shapes`."""
-        x, picture, used = self.start.expand(len(styles), -1, -1, -1), self.colour, 0
-        for level, paint in zip(self.levels, self.paints, strict=True):
-            until = used + level.layers
-            x = level(x, styles[:, used:until].unbind(1), noises[used:until])
-            if picture.dim() == 4:
-                picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
-            if isinstance(paint, Modulated):
-                picture = picture + paint(x, styles[:, until - 1])
-            used = until
-        if self.final is None:
-            return picture
-        fine = self.final(x, styles[:, -1])
-        if picture.dim() == 4:
-            picture = F.interpolate(picture, scale_factor=2.0, mode="bilinear")
-        return picture + fine
-
-
-class Halving(nn.Module):
-    """A critic's level that halves: leaky ReLU, strided convolution; residual: one more before, and a way around."""
-
-    def __init__(self, config: StyleGANConfig, inside: int, outside: int):
-        super().__init__()
-        self.halve = halving(config, inside, outside)
-        self.first = self.around = None
-        if config.critic == "residual" and config.norm == "spectral":
-            self.first = normalised(nn.Conv2d(inside, inside, 3, padding=1), True)
-            self.around = normalised(nn.Conv2d(inside, outside, 1, bias=False), True)
-        elif config.critic == "residual":
-            self.first, self.around = EqualConv2d(inside, inside, 3), EqualConv2d(inside, outside, 1, gain=1.0)
-
-    def forward(self, x: Float[Tensor, "n i H W"]) -> Float[Tensor, "n o h w"]:
-        """h = H / 2, w = W / 2."""
-        y = F.leaky_relu(x, 0.2)
-        if self.first is None or self.around is None:
-            return self.halve(y)
-        y = self.halve(F.leaky_relu(self.first(y), 0.2))
-        return (y + self.around(F.avg_pool2d(x, 2))) * 0.5**0.5
-
-
-def halving(config: StyleGANConfig, inside: int, outside: int) -> nn.Module:
-    """A convolution that halves: of 4 × 4 and spectral norm one, or of 3 × 3, averaged, at an equalised rate."""
-    if config.norm == "spectral":
-        return normalised(nn.Conv2d(inside, outside, 4, 2, 1), True)
-    return EqualConv2d(inside, outside, 3, sampling="down")
+        x, picture, used = self.start.expand(len(styles), -1, -1, -1), None, 0
+        for step, count in zip(self.steps, self.counts, strict=True):
+            x, picture = step(x, picture, styles[:, used : used + count].unbind(1), noises[used : used + count])
+            used += count
+        if self.last is not None:
+            painted = self.last(x, styles[:, -1])
+            picture = painted if picture is None else twice(picture) + painted
+        assert picture is not None  # the last step paints where no other does
+        return picture + self.colour
 
 
 class Critic(nn.Module):
@@ -245,8 +208,8 @@ class Critic(nn.Module):
         n = levels(facts.height, facts.width)
         widths = [channels_at(config.critic_width, level, config.most) for level in range(1, n + 1)]
         spectral, self.deviation = config.norm == "spectral", config.deviation
-        self.look = halving(config, facts.channels, widths[0])
-        self.blocks = nn.ModuleList(Halving(config, a, b) for a, b in pairwise(widths))
+        self.look = halving(facts.channels, widths[0], spectral)
+        self.blocks = nn.ModuleList(Halving(a, b, spectral, config.critic == "residual") for a, b in pairwise(widths))
         self.last = None
         if config.deviation:
             last = (widths[-1] + 1, widths[-1], 3)
@@ -328,7 +291,7 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
         "adaptive": {"augment": list(OPERATIONS), "adaptive": True},
         "primer": {"critic": "primer", "augment": ["translation"]},
         "paper": {
-            "critic": "residual", "norm": "equalised", "deviation": True, "loss": "non-saturating", "r1": 0.1,
+            "critic": "residual", "norm": "equalised", "deviation": True, "loss": "non-saturating",
             "penalty_every": 16, "path": 0.25, "mixing": 0.9, "mapping": 8, "mapping_rate": 0.01, "latent": 512,
             "style": 512, "width": 32, "critic_width": 32, "most": 8, "convolutions": 2, "full": True,
             "enlarge": "bilinear", "batch": 64, "lr": 2e-3, "critic_lr": 2e-3, "decay": 0.0,
@@ -336,8 +299,10 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
     }  # fmt: skip
 
     def __init__(self, config: StyleGANConfig, facts: Facts):
+        if config.norm == "equalised" and not config.model_fields_set & {"r1", "gradient_penalty"}:
+            config = config.model_copy(update={"r1": R1 * facts.height * facts.width / config.batch})
         super().__init__(config, facts)
-        self.couples = config.deviation
+        self.couples = self.several = config.deviation  # led past a critic that couples: exact, and one pass of both
         generator = Generator(config, facts, self.conditions)
         critic = (primer_critic if config.critic == "primer" else Critic)(config, facts, self.conditions)
         self.parts = self.players(generator, critic)
