@@ -10,6 +10,7 @@ sphere: it has unit variance, every picture has its own, it changes smoothly bet
 graph, so that what is exported draws what the program draws.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -24,7 +25,7 @@ from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, prime
 from gesso.augment import OPERATIONS
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Turn
-from gesso.equalised import EqualConv2d, minibatch_deviation, pixel_norm
+from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
 from gesso.options import Field, Options
@@ -56,6 +57,9 @@ class StyleGANConfig(AdversarialConfig):
     )
     most: int = Field(default=4, ge=1, le=64, description="The largest multiple of it, at the smallest maps.")
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
+    start: Literal["style", "constant"] = Field(
+        default="style", description="The smallest map: of the style, by which forms soon differ; or learned, of none."
+    )
     convolutions: int = Field(default=1, ge=1, le=2, description="Convolutions a level.")
     synthesis: Literal["skip", "residual"] = Field(
         default="skip", description="Every level paints and the paintings add up; or the maps do, and the last paints."
@@ -105,7 +109,7 @@ class Styling(Options):
     mix_seed: int | None = Field(
         default=None, ge=0, lt=2**63, description="Seed of a second latent, whose style the fine layers follow."
     )
-    mix_from: int = Field(default=3, ge=1, description="The first layer that follows the second style, counted from 0.")
+    mix_from: int = Field(default=2, ge=1, description="The first layer that follows the second style, counted from 0.")
 
 
 def twice(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c H W"]:
@@ -167,7 +171,10 @@ class Generator(nn.Module):
         widths = [channels_at(config.width, level, config.most) for level in range(n, 0, -1)]
         widths += [config.width // 2] if config.full else []
         h, w = facts.height >> n, facts.width >> n
-        self.start = nn.Parameter(torch.randn(1, widths[0], h, w))
+        self.shape = (widths[0], h, w)
+        constant = nn.Parameter(torch.randn(1, *self.shape)) if config.start == "constant" else None
+        self.constant = constant
+        self.start = None if constant is not None else EqualLinear(config.style, math.prod(self.shape), gain=1.0)
         steps: list[Level] = []
         for i, (a, b) in enumerate(pairwise([widths[0], *widths])):
             paints = config.synthesis == "skip" or (config.full and i == n)
@@ -189,7 +196,9 @@ class Generator(nn.Module):
 
     def forward(self, styles: Float[Tensor, "n l d"], noises: Sequence[Tensor] = ()) -> Float[Tensor, "n c h w"]:
         """Pictures, as numbers that may leave [-1, 1]. styles: one a layer; noises: n 1 h w each, of `shapes`."""
-        x, picture, used = self.start.expand(len(styles), -1, -1, -1), None, 0
+        picture, used = None, 0
+        x = self.constant if self.start is None else self.start(styles[:, 0])
+        x = x.expand(len(styles), *self.shape) if self.start is None else x.unflatten(1, self.shape)
         for step, count in zip(self.steps, self.counts, strict=True):
             x, picture = step(x, picture, styles[:, used : used + count].unbind(1), noises[used : used + count])
             used += count
@@ -293,8 +302,8 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
         "paper": {
             "critic": "residual", "norm": "equalised", "deviation": True, "loss": "non-saturating",
             "penalty_every": 16, "path": 0.25, "mixing": 0.9, "mapping": 8, "mapping_rate": 0.01, "latent": 512,
-            "style": 512, "width": 32, "critic_width": 32, "most": 8, "convolutions": 2, "full": True,
-            "enlarge": "bilinear", "batch": 64, "lr": 2e-3, "critic_lr": 2e-3, "decay": 0.0,
+            "style": 512, "width": 32, "critic_width": 32, "most": 8, "start": "constant", "convolutions": 2,
+            "full": True, "enlarge": "bilinear", "batch": 64, "lr": 2e-3, "critic_lr": 2e-3, "decay": 0.0,
         },
     }  # fmt: skip
 
