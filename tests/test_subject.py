@@ -184,3 +184,19 @@ def test_slugs():
     assert slug("one two three four", 12) == "one-two"
     assert slug("x" * 50, 12) == "x" * 12
     assert slug("дом · 家") == "дом-家"
+
+
+def test_what_a_translator_is_given_to_be_measured(home):
+    done = gesso.run("train", home=home, dataset="edges", family="pix2pix", hold_out=0.25, set=TINY, **SHORT)
+    model = gesso.load(done.facts["number"], home=home)
+    pack = open_pack("edges", home)
+    _, held = pack.split(0.25)
+    given = tasks.sources(model, 30, home)
+    assert np.array_equal(given[:6], pack.sources[held])
+    assert np.array_equal(given[24:], given[:6])
+    found = gesso.run("measure", home=home, run=str(done.facts["number"]), count=24, by="random")
+    assert found.facts
+    with pytest.raises(GessoError, match="translates pictures"):
+        gesso.run("explain", home=home, run=str(done.facts["number"]))
+    with pytest.raises(GessoError, match="gesso translate"):
+        gesso.run("sample", home=home, run=str(done.facts["number"]))

@@ -127,6 +127,6 @@ def _sheet(path: Path, folders: "list[Run]", options: CompareOptions, home: Path
     for folder in folders:
         model = tasks.load(str(folder.root), home, options.device)
         labels = [model.labels[i % len(model.labels)] for i in range(COLUMNS)] if model.labels else None
-        seeds = range(options.seed, options.seed + COLUMNS)
-        rows.append([drawn.image for drawn in draw(model.family, seeds, labels)])
+        seeds, given = range(options.seed, options.seed + COLUMNS), tasks.sources(model, COLUMNS, home)
+        rows.append([drawn.image for drawn in draw(model.family, seeds, labels, sources=given)])
     return write_sheet(path, rows, title="From the same seeds", captions=[folder.root.name for folder in folders])

@@ -107,6 +107,11 @@ def _pictures(options: ExplainOptions, folder: "Run", model: "Model") -> "tuple[
         read = read_pictures(options.images, facts["width"], facts["height"], facts["channels"])
         images = read.images[: options.count]
         return images, np.full(len(images), -1), read.problems[:5]
+    if "source" in model.family.asks:
+        raise GessoError(
+            f"Run {model.run} translates pictures, and its critic sees them beside what they are made of.",
+            "Explain a run that draws by itself.",
+        )
     drawn = list(draw(model.family, range(options.seed, options.seed + options.count)))
     numbers = [model.labels.index(one.label) if one.label is not None else -1 for one in drawn]
     return np.stack([one.image for one in drawn]), np.array(numbers), []

@@ -117,7 +117,7 @@ def _drawn(options: MeasureOptions, folder: "Run", numbers: "np.ndarray", home: 
     model = tasks.load(str(folder.root), home, options.device)
     knobs = model.family.Knobs.from_pairs(options.set)
     asked = _as_often(numbers, model.labels, options.count) if model.labels else None
-    drawn = yield from tasks.drawing(model, range(options.seed, options.seed + options.count), asked, knobs)
+    drawn = yield from tasks.drawing(model, range(options.seed, options.seed + options.count), asked, knobs, home)
     seen = np.array([model.labels.index(one.label) for one in drawn]) if model.labels else None
     return Set(np.stack([one.image for one in drawn]), seen), {
         "seed": options.seed, "knobs": knobs.model_dump(mode="json"), "step": model.step, "model": model.sha256,
