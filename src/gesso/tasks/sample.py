@@ -285,6 +285,8 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     recipe = read_recipe(options.like)
     if isinstance(recipe, Work):
         raise GessoError(f"{options.like} was drawn by no model, but made by `gesso {recipe.task}`.")
+    if recipe is not None and recipe.task != "sample":
+        raise GessoError(f"{options.like} was made by `gesso {recipe.task}`, not drawn.", "Make it again with that.")
     if recipe is None:
         raise GessoError(f"{options.like} carries no recipe.", "Give the run and the seed yourself, if you know them.")
     runs = [run for run in list_runs(home) if run.model.is_file()]
