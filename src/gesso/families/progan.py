@@ -20,10 +20,10 @@ from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts
 from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
-from gesso.nn import Project, channels_at, levels, normalised
+from gesso.nn import Project, levels, normalised
 from gesso.options import Field
 
-MOST = 8  # times the width of the full size that a stage has at most
+CALM = {"r1": 0.5, "penalty_every": 8}  # what an own critic needs
 
 
 class ProGANConfig(AdversarialConfig):
@@ -40,6 +40,7 @@ class ProGANConfig(AdversarialConfig):
         default=16, ge=4, le=512, description="Channels of the generator at full size; twice as many a stage below."
     )
     critic_width: int = Field(default=16, ge=4, le=512, description="Channels of the critic, likewise.")
+    most: int = Field(default=128, ge=4, le=2048, description="Channels that a stage of either network has at most.")
     depth: Literal[1, 2] = Field(default=1, description="Convolutions a stage of each network; the paper has 2.")
     deviation: int = Field(
         default=4, ge=0, le=64, description="Pictures a group of whose deviation the critic is told; 0: it is not told."
@@ -49,6 +50,8 @@ class ProGANConfig(AdversarialConfig):
         default=0.6, gt=0, le=1, description="Share of the run at the full size; the other stages share the rest."
     )
     fading: float = Field(default=0.5, ge=0, le=1, description="Share of an early stage over which a new one fades in.")
+    lr: float = Field(default=6e-3, gt=0, le=1, description="Learning rate of the generator, of weights near 1.")
+    critic_lr: float = Field(default=6e-3, gt=0, le=1, description="Learning rate of the critic, likewise.")
     batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
 
 
@@ -91,9 +94,9 @@ class Growth:
         self.stages = levels(facts.height, facts.width) + 1
         self.first = (facts.height >> (self.stages - 1), facts.width >> (self.stages - 1))
 
-    def widths(self, base: int) -> list[int]:
-        """Channels of every stage, of a network with `base` at the full size."""
-        return [channels_at(base, self.stages - stage, MOST) for stage in range(self.stages)]
+    def widths(self, base: int, most: int) -> list[int]:
+        """Channels of every stage, of a network with `base` at the full size and at most `most`."""
+        return [min(base << (self.stages - 1 - stage), most) for stage in range(self.stages)]
 
     def times(self, stage: int) -> int:
         """How many times smaller than at full size a picture's sides are."""
@@ -109,7 +112,7 @@ class Generator(nn.Module):
     def __init__(self, config: ProGANConfig, facts: Facts, conditions: Conditions):
         super().__init__()
         growth, self.bounded = Growth(facts), config.bounded
-        widths = growth.widths(config.width)
+        widths = growth.widths(config.width, config.most)
         self.asked = conditions.conditioner(config.asked_width)
         inside = config.latent + (config.asked_width if self.asked else 0)
         self.start = EqualLinear(inside, widths[0] * growth.first[0] * growth.first[1])
@@ -182,7 +185,7 @@ class Critic(nn.Module):
         super().__init__()
         growth, spectral = Growth(facts), config.norm == "spectral"
         self.group, self.first = config.deviation, growth.first[0]
-        widths = growth.widths(config.critic_width)
+        widths = growth.widths(config.critic_width, config.most)
 
         def layer(inside: int, outside: int, size: int, down: bool = False) -> nn.Module:
             if not spectral:
@@ -239,14 +242,20 @@ class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
     takes = frozenset({"label", "text"})
     paper = "Karras et al. 2018; Huang et al. 2024"
     presets: ClassVar[dict[str, dict]] = {
-        "": {},
-        "small": {"augment": ["translation"]},
-        "primer": {"critic": "primer", "augment": ["translation"]},
+        "": CALM,
+        "small": {**CALM, "augment": ["translation"]},
+        "primer": {"critic": "primer", "critic_lr": 1.6e-3, "augment": ["translation"]},
         "paper": {
-            "loss": "wasserstein", "gradient_penalty": 10.0, "latent": 512, "width": 64, "critic_width": 64, "depth": 2,
-            "bounded": False, "last": 0.5, "fading": 0.5, "lr": 1e-3, "critic_lr": 1e-3, "decay": 0.0,
+            "loss": "wasserstein", "gradient_penalty": 10.0, "latent": 512, "width": 64, "critic_width": 64,
+            "most": 512, "depth": 2, "bounded": False, "last": 0.5, "lr": 1e-3, "critic_lr": 1e-3, "decay": 0.0,
         },
     }  # fmt: skip
+    sizes: ClassVar[dict[int, dict]] = {
+        32: {"width": 16, "critic_width": 16, "batch": 16},
+        64: {"width": 16, "critic_width": 16, "batch": 32},
+        128: {"width": 8, "critic_width": 8, "batch": 32},
+        256: {"width": 8, "critic_width": 8, "batch": 16, "last": 0.5},
+    }
 
     def __init__(self, config: ProGANConfig, facts: Facts):
         super().__init__(config, facts)
