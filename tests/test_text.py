@@ -181,6 +181,12 @@ def test_the_same_text_reads_the_same_in_any_mode(vocabulary):
     assert torch.pdist(sentence).min() > 0.1
 
 
+def test_heads_are_as_many_as_divide_the_width():
+    tokens, sentence, _ = TextEncoder(9, 4, width=6)(torch.tensor([[START, 3, 4, PAD]]))
+    assert tokens.shape == (1, 4, 6)
+    assert sentence.shape == (1, 6)
+
+
 def test_every_weight_learns(vocabulary):
     network = encoder(vocabulary)
     ids = vocabulary.ids(CAPTIONS)

@@ -33,7 +33,9 @@ from gesso.errors import GessoError, nearest
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["AbsentText", "PretrainedReader", "PretrainedText", "Reader", "TextEncoder", "Vocabulary", "reading"]
+__all__ = [
+    "AbsentText", "PretrainedReader", "PretrainedText", "Reader", "TextEncoder", "Vocabulary", "attend", "reading",
+]  # fmt: skip
 
 PAD, UNKNOWN, START = 0, 1, 2
 SPECIAL = ("<pad>", "<unknown>", "<start>")
@@ -42,6 +44,7 @@ MOST_WORDS = 20_000
 LONGEST = 64  # pieces of a caption, its start included
 COVERED = 0.995  # share of the captions that are never cut
 SPOKEN = ("L", "M", "N", "So")  # Unicode's categories of what makes a word: letters, marks, digits, pictographs
+SAFELY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 Read = tuple[Float[Tensor, "n t width"], Float[Tensor, "n width"], Bool[Tensor, "n t"]]
 
@@ -91,10 +94,8 @@ class Vocabulary(BaseModel):
         counts = Counter(word for text in texts for word in _words(blank, text))
         if not counts:
             raise GessoError("No caption of this data says a word.", "Import pictures that have captions.")
-        trainer = trainers.BpeTrainer(
-            vocab_size=most, special_tokens=[*SPECIAL], limit_alphabet=max(most // 2, 1), show_progress=False
-        )
-        blank.train_from_iterator(texts, trainer)
+        how = {"vocab_size": most, "limit_alphabet": max(most // 2, 1), "special_tokens": [*SPECIAL]}
+        blank.train_from_iterator(texts, trainers.BpeTrainer(**how, show_progress=False))
         model = json.loads(blank.to_str())["model"]
         pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
         merges = tuple((first, second) for first, second in model["merges"])
@@ -110,8 +111,8 @@ class Vocabulary(BaseModel):
         try:
             return Vocabulary.model_validate_json(text)
         except ValueError:
-            problem = "The vocabulary of this model is damaged, or was made by a newer Gesso."
-            raise GessoError(problem, "Update Gesso, or train the model anew.") from None
+            problem = "The vocabulary of this model is damaged, or of a newer Gesso."
+            raise GessoError(problem, "Update Gesso, or train anew.") from None
 
     def dump(self) -> str:
         """Compact JSON, from which `of` makes an equal vocabulary."""
@@ -162,13 +163,13 @@ def _tokenizer(pieces: Sequence[str], merges: Sequence[tuple[str, str]]) -> "Tok
     numbers = {piece: number for number, piece in enumerate(pieces)}
     out = Tokenizer(models.BPE(numbers, [*merges], unk_token=SPECIAL[UNKNOWN], fuse_unk=True))
     out.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])  # pyright: ignore[reportAttributeAccessIssue]
-    begun = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=False)
+    begun = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
     out.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), begun])  # pyright: ignore[reportAttributeAccessIssue]
     return out
 
 
 def _clean(text: str) -> str:
-    """A text that UTF-8 can hold: halves of surrogate pairs become question marks."""
+    """What UTF-8 can hold of a text: halves of surrogate pairs become question marks."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -181,8 +182,19 @@ def _words(tokens: "Tokenizer", text: str) -> list[str]:
     return [part for part, _ in parts if any(unicodedata.category(letter).startswith(SPOKEN) for letter in part)]
 
 
+def attend(
+    q: Float[Tensor, "n h k d"], k: Float[Tensor, "n h t d"], v: Float[Tensor, "n h t d"], seen: Bool[Tensor, "n t"]
+) -> Float[Tensor, "n h k d"]:
+    """Mixtures of v, each by how well q fits the k that may be seen (Vaswani et al. 2017, eq. 1); h heads.
+
+    In float32, whatever the rest is computed in: with so few pieces, bfloat16 is five times slower on a CPU.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), seen[:, None, None])
+
+
 class Attention(nn.Module):
-    """Every place looks at all places that hold a piece, through several heads (Vaswani et al. 2017, eq. 1)."""
+    """Every place looks at all places that hold a piece, through several heads (Vaswani et al. 2017, section 3.2.2)."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -192,7 +204,7 @@ class Attention(nn.Module):
     def forward(self, x: Float[Tensor, "n t c"], seen: Bool[Tensor, "n t"]) -> Float[Tensor, "n t c"]:
         """seen: which places may be looked at."""
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in self.three(x).chunk(3, 2))  # n heads t d
-        y = F.scaled_dot_product_attention(q, k, v, seen[:, None, None])
+        y = attend(q, k, v, seen)
         return self.out(y.transpose(1, 2).flatten(2))
 
 
@@ -202,9 +214,8 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.before, self.look = nn.LayerNorm(width), Attention(width, heads)
-        self.think = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        wider, narrower = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.think = nn.Sequential(nn.LayerNorm(width), wider, nn.GELU(), narrower)
 
     def forward(self, x: Float[Tensor, "n t c"], seen: Bool[Tensor, "n t"]) -> Float[Tensor, "n t c"]:
         """As many vectors as came in."""
@@ -228,15 +239,15 @@ class Pool(nn.Module):
 class TextEncoder(nn.Module):
     """A small transformer that reads the pieces of captions, learned with the model that it serves.
 
-    size: pieces of the vocabulary; length: the most of a text; width: numbers a piece, which `heads` divides.
-    It drops nothing out, so that the same text always reads the same.
+    size: pieces of the vocabulary; length: the most of a text; width: numbers a piece; heads: at most, as many as
+    divide the width. It drops nothing out, so that the same text always reads the same.
     """
 
     def __init__(self, size: int, length: int, width: int = 128, depth: int = 2, heads: int = 4):
         super().__init__()
         self.embed, self.place = nn.Embedding(size, width), nn.Embedding(length, width)
         nn.init.normal_(self.place.weight, 0.0, 0.2)  # which piece it is says more than where it stands
-        self.layers = nn.ModuleList(Layer(width, heads) for _ in range(depth))
+        self.layers = nn.ModuleList(Layer(width, math.gcd(width, heads)) for _ in range(depth))
         self.norm, self.pool = nn.LayerNorm(width), Pool(width)
 
     def forward(self, ids: Int[Tensor, "n t"]) -> Read:
@@ -254,14 +265,11 @@ class PretrainedReader:
     """The tokenizer of a pretrained text encoder. Its numbers are shifted by one, so that 0 is padding for all."""
 
     def __init__(self, folder: Path, length: int = LONGEST):
-        """folder: as `PretrainedText` takes it; length: pieces that a text is cut or padded to, if it may be so long.
-
-        Nothing is read before it is needed.
-        """
+        """folder: as `PretrainedText` takes it, read when needed; length: pieces of a text, at most."""
         self.folder, self.length = folder, length
 
     def ids(self, texts: Sequence[str]) -> Int[Tensor, "n t"]:
-        """Numbers of pieces. Raises GessoError when the folder is not there, or does not fit."""
+        """Numbers of pieces. Raises GessoError as `PretrainedText` does."""
         tokens = self._tokens
         length = min(self.length, tokens.model_max_length)
         told = tokens([_clean(text) for text in texts], padding="max_length", truncation=True, max_length=length)
@@ -277,9 +285,7 @@ class PretrainedReader:
     @cached_property
     def _tokens(self) -> Any:
         with _transformers(self.folder) as library:
-            tokens = library.AutoTokenizer.from_pretrained(
-                str(self.folder), local_files_only=True, trust_remote_code=False
-            )
+            tokens = library.AutoTokenizer.from_pretrained(str(self.folder), **SAFELY)
             if tokens.pad_token is None:
                 tokens.pad_token = tokens.eos_token
             tokens.padding_side = "right"
@@ -309,12 +315,9 @@ class PretrainedText(nn.Module):
     def __init__(self, folder: Path, width: int = 128):
         super().__init__()
         with _transformers(folder) as library:
-            kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-            of_clip = kind in ("clip", "clip_text_model")
-            kind = library.CLIPTextModel if of_clip else library.AutoModelForTextEncoding
-            model = kind.from_pretrained(
-                str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False
-            )
+            name = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
+            kind = library.CLIPTextModel if name.startswith("clip") else library.AutoModelForTextEncoding
+            model = kind.from_pretrained(str(folder), use_safetensors=True, **SAFELY)
         self._held = _Held(model)
         self.project, self.pool = nn.Linear(model.config.hidden_size, width), Pool(width)
 
@@ -347,17 +350,15 @@ class AbsentText(nn.Module):
         """What was learned on top of it is passed over."""
 
 
-def reading(
-    vocabulary: str, folder: str = "", width: int = 128, depth: int = 2, heads: int = 4
-) -> tuple[Reader, nn.Module]:
+def reading(vocabulary: str, folder: str = "", width: int = 128, depth: int = 2) -> tuple[Reader, nn.Module]:
     """What turns texts into numbers, and the network that reads these: ids → vectors, sentence, mask.
 
-    vocabulary: of the facts. folder: of a pretrained text encoder that stands in the small transformer's place; when
-    it has gone, the first use says so, and nothing before. Raises GessoError as `PretrainedText` does.
+    vocabulary: of the facts. folder: of a pretrained encoder in the small transformer's place; when it has gone, the
+    first use says so, and nothing before. Raises GessoError as `PretrainedText` does.
     """
     if not folder:
         known = Vocabulary.of(vocabulary)
-        return known, TextEncoder(known.size, known.length, width, depth, heads)
+        return known, TextEncoder(known.size, known.length, width, depth)
     path = Path(folder)
     return PretrainedReader(path), PretrainedText(path, width) if path.exists() else AbsentText(path)
 
@@ -384,16 +385,16 @@ def _transformers(folder: Path):
             "A pretrained text encoder needs transformers, which is not installed.",
             "Run: pip install -c constraints.txt 'gesso[text]'",
         ) from None
-    said = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    log = transformers.logging
+    said, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
     try:
         yield transformers
     except Exception as error:  # the library raises whatever its parsers do
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise GessoError(
-            f"{folder} cannot be read as a text encoder: {why.rstrip('.')}.", "Save it again with transformers."
-        ) from None
+        why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise GessoError(f"{folder} cannot be read as a text encoder: {why}.", "Save it with transformers.") from None
     finally:
-        transformers.logging.set_verbosity(said)
-        transformers.logging.enable_progress_bar()
+        log.set_verbosity(said)
+        if bars:
+            log.enable_progress_bar()

@@ -25,6 +25,7 @@ from gesso.errors import GessoError
 from gesso.losses import gaussian_kl
 from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
+from gesso.text import attend
 
 SMALLEST = 8  # pixels of the shorter side of the small picture
 
@@ -93,7 +94,7 @@ class Heed(nn.Module):
         """there: which words exist."""
         q = self.query(self.norm(x)).unflatten(1, (self.heads, -1)).flatten(3).transpose(2, 3)  # n heads hw d
         k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in self.two(words).chunk(2, 2))  # n heads t d
-        y = F.scaled_dot_product_attention(q, k, v, there[:, None, None])
+        y = attend(q, k, v, there)
         return x + self.out(y.transpose(2, 3).flatten(1, 2).unflatten(2, x.shape[2:]))
 
 
