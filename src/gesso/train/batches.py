@@ -60,10 +60,13 @@ class Batches:
         return self.indices(step) if self.pictures.paired else self._shuffled(step, len(self.pictures.sources), 4)
 
     def some_sources(self, count: int) -> np.ndarray:
-        """The first sources, `count h w s` bytes at the size to learn, over again where there are fewer."""
+        """Sources from all over, `count h w s` bytes at the size to learn, the same in every run; over again where there
+        are fewer.
+        """
         others = self.pictures.sources
         assert others is not None
-        x = to_float(others[np.arange(count) % len(others)], self.facts)
+        order = np.random.default_rng(0).permutation(len(others))
+        x = to_float(others[np.resize(order, count)], self.facts)
         return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
     def _shuffled(self, step: int, count: int, stream: int) -> np.ndarray:
