@@ -22,7 +22,7 @@ from gesso.style import Modulated
 
 SHAPES = [(64, 64, 16, 16), (16, 64, 32, 32)]  # pictures, channels in and out, height, width
 STYLE = 128
-SECONDS = 4.0  # for each figure
+SECONDS = 2.0  # for each figure
 
 
 def grouped(x: Tensor, weight: Tensor, s: Tensor, demodulate: bool = True) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gesso.equalised import EqualConv2d, EqualLinear, pixel_norm
 from gesso.nn import normalised
 
-__all__ = ["Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
+__all__ = ["Bias", "Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
 
 Double = Literal["nearest", "bilinear"] | None  # how a map is enlarged to twice its sides; None: it is not
 
@@ -93,6 +93,18 @@ class Modulated(nn.Module):
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         return x if back is None else x * back[:, :, None, None].to(x.dtype)
+
+
+class Bias(nn.Module):
+    """A number for each channel, added: where maps have no norm."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """x + bias."""
+        return x + self.bias.to(x.dtype)
 
 
 class Noise(nn.Module):

@@ -29,7 +29,7 @@ from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
 from gesso.options import Field, Options
-from gesso.style import Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
+from gesso.style import Bias, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
 
 R1 = 2e-4  # gamma times pictures a step, a pixel (Karras et al. 2020, ADA, appendix C)
 MAPS = 8  # fixed maps of noise that a drawing mixes
@@ -47,6 +47,9 @@ class StyleGANConfig(AdversarialConfig):
     )
     deviation: bool = Field(default=False, description="Let the critic see how much the pictures of a batch differ.")
     latent: int = Field(default=128, ge=8, le=4096, description="Numbers that a picture is drawn from.")
+    lr: float = Field(
+        default=5e-3, gt=0, le=1, description="Learning rate of the generator, whose weights begin as N(0, 1)."
+    )
     style: int = Field(default=128, ge=8, le=1024, description="Numbers of a style.")
     mapping: int = Field(default=2, ge=1, le=8, description="Layers from the latent to the style.")
     mapping_rate: float = Field(
@@ -67,7 +70,14 @@ class StyleGANConfig(AdversarialConfig):
     full: bool = Field(
         default=False, description="Maps of features at the full size, too; else the last doubling paints the picture."
     )
+    batch_norm: bool = Field(
+        default=True,
+        description="Every map at mean zero and unit variance over the batch, so that pictures soon differ.",
+    )
     enlarge: Literal["nearest", "bilinear"] = Field(default="nearest", description="How maps are enlarged.")
+    bounded: bool = Field(
+        default=True, description="Pictures end in tanh, which paints even grounds at once; else they are clipped."
+    )
     noise: bool = Field(default=True, description="Noise in every layer, of a strength that is learned.")
     mixing: float = Field(
         default=0.0, ge=0, le=1, description="Share of pictures that are learned with two styles, coarse and fine."
@@ -118,7 +128,7 @@ def twice(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c H W"]:
 
 
 class Level(nn.Module):
-    """One size of the synthesis: modulated convolutions with noise and bias, and a painting of what they made.
+    """One size of the synthesis: modulated convolutions with norm and noise, and a painting of what they made.
 
     double: how the map is enlarged first; None at the smallest. paints: channels of the painting; 0: there is none.
     """
@@ -130,21 +140,22 @@ class Level(nn.Module):
         convs = [Modulated(a, b, 3, config.style, way) for (a, b), way in zip(ends, ways, strict=True)]
         self.convs = nn.ModuleList(convs)
         self.noises = nn.ModuleList(Noise() for _ in ways) if config.noise else None
-        self.biases = nn.ParameterList(torch.zeros(outside, 1, 1) for _ in ways)
+        norm = nn.BatchNorm2d if config.batch_norm else Bias
+        self.norms = nn.ModuleList(norm(outside) for _ in ways)
         residual = config.synthesis == "residual" and double
         self.around = EqualConv2d(inside, outside, 1, gain=1.0) if residual else None
-        self.paint = Modulated(outside, paints, 1, config.style, demodulate=False) if paints else None
+        self.paint = Modulated(outside, paints, 1, config.style, None, False) if paints else None
 
     def forward(
         self, x: Float[Tensor, "n i h w"], picture: Tensor | None, styles: Sequence[Tensor], noises: Sequence[Tensor]
     ) -> tuple[Float[Tensor, "n o H W"], Tensor | None]:
         """The map, and the picture so far. styles: n d, one a convolution; noises: n 1 H W, likewise, or none."""
         y = x
-        for number, (conv, bias) in enumerate(zip(self.convs, self.biases, strict=True)):
-            y = conv(y, styles[number])
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            y = norm(conv(y, styles[number]))
             if self.noises is not None and noises:
                 y = self.noises[number](y, noises[number])
-            y = F.leaky_relu(y + bias.to(y.dtype), 0.2)
+            y = F.leaky_relu(y, 0.2)
         if self.around is not None:
             y = (y + twice(self.around(x))) * 0.5**0.5
         if self.paint is not None:
@@ -182,6 +193,7 @@ class Generator(nn.Module):
         self.steps = nn.ModuleList(steps)
         last = (widths[-1], facts.channels, 3, config.style, config.enlarge, False)
         self.last = None if config.full else Modulated(*last)
+        self.bounded = config.bounded
         self.colour = nn.Parameter(torch.zeros(facts.channels, 1, 1))
         self.counts = [len(step.convs) for step in steps]
         self.layers = sum(self.counts) + (not config.full)
@@ -195,7 +207,7 @@ class Generator(nn.Module):
         return self.mapping(z, self.asked(*given).vector if self.asked else None)
 
     def forward(self, styles: Float[Tensor, "n l d"], noises: Sequence[Tensor] = ()) -> Float[Tensor, "n c h w"]:
-        """Pictures, as numbers that may leave [-1, 1]. styles: one a layer; noises: n 1 h w each, of `shapes`."""
+        """Pictures, beyond [-1, 1] where nothing bounds them. styles: one a layer; noises: n 1 h w, of `shapes`."""
         picture, used = None, 0
         x = self.constant if self.start is None else self.start(styles[:, 0])
         x = x.expand(len(styles), *self.shape) if self.start is None else x.unflatten(1, self.shape)
@@ -206,7 +218,8 @@ class Generator(nn.Module):
             painted = self.last(x, styles[:, -1])
             picture = painted if picture is None else twice(picture) + painted
         assert picture is not None  # the last step paints where no other does
-        return picture + self.colour
+        picture = picture + self.colour
+        return torch.tanh(picture) if self.bounded else picture
 
 
 class Critic(nn.Module):
@@ -301,9 +314,10 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
         "primer": {"critic": "primer", "augment": ["translation"]},
         "paper": {
             "critic": "residual", "norm": "equalised", "deviation": True, "loss": "non-saturating",
-            "penalty_every": 16, "path": 0.25, "mixing": 0.9, "mapping": 8, "mapping_rate": 0.01, "latent": 512,
-            "style": 512, "width": 32, "critic_width": 32, "most": 8, "start": "constant", "convolutions": 2,
-            "full": True, "enlarge": "bilinear", "batch": 64, "lr": 2e-3, "critic_lr": 2e-3, "decay": 0.0,
+            "penalty_every": 16, "path": 0.25, "mixing": 0.9, "mapping": 8, "mapping_rate": 0.01,
+            "latent": 512, "style": 512, "most": 8, "start": "constant", "batch_norm": False, "bounded": False,
+            "convolutions": 2, "full": True, "enlarge": "bilinear", "batch": 64, "lr": 2e-3,
+            "critic_lr": 2e-3, "decay": 0.0,
         },
     }  # fmt: skip
 
