@@ -49,7 +49,11 @@ class CUT(Translating[CUTConfig]):
         "fastcut": {"contrast": 10.0, "identity": 0.0, "mirrored": True},
         "primer": {"critic": "primer", "augment": ["translation"]},
     }
-    sizes: ClassVar[dict[int, dict]] = {128: {"blocks": 9}, 256: {"blocks": 9, "scales": 3}}
+    sizes: ClassVar[dict[int, dict]] = {
+        8: {"batch": 8},
+        128: {"batch": 8, "blocks": 9},
+        256: {"batch": 8, "blocks": 9, "scales": 3},
+    }
 
     def __init__(self, config: CUTConfig, facts: Facts):
         super().__init__(config, facts, facts.channels)

@@ -5,7 +5,7 @@ they belong together; beside that game, the picture has to be near the true one 
 pictures: latents modulate the generator, and where `diversity` is set they are held to make a difference.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,15 +15,21 @@ from gesso.adversarial import Given, Made
 from gesso.contract.family import Batch, Clock, Facts
 from gesso.options import Field
 from gesso.primer.distance import Distance
+from gesso.primer.frozen import SMALLEST
 from gesso.translation import Translating, TranslationConfig
 
 
 class Pix2PixConfig(TranslationConfig):
     """Choices of pix2pix."""
 
+    loss: Literal["minimax", "non-saturating", "hinge", "wasserstein", "relativistic"] = Field(
+        default="non-saturating", description="The game that generator and critic play."
+    )
     l1: float = Field(default=20.0, ge=0, description="Weight of the mean difference from the true picture.")
     perceptual: float = Field(
-        default=0.0, ge=0, description="Weight of how unlike the true picture it looks to the primer."
+        default=0.5,
+        ge=0,
+        description="Weight of how unlike the true one it looks to the primer (16 pixels and more).",
     )
     diversity: float = Field(
         default=0.0, ge=0, description="Weight of how much two latents must make of one source, where it is wished."
@@ -50,16 +56,21 @@ class Pix2Pix(Translating[Pix2PixConfig]):
         "primer": {"critic": "primer", "augment": ["translation"]},
         "restore": {"backbone": "residual", "keep": True, "l1": 100.0},
         "paper": {
-            "loss": "non-saturating", "l1": 100.0, "scales": 1, "width": 64, "critic_width": 64, "lr": 2e-4,
+            "l1": 100.0, "perceptual": 0.0, "scales": 1, "width": 64, "critic_width": 64, "lr": 2e-4,
             "critic_lr": 2e-4, "beta1": 0.5, "beta2": 0.999,
         },
     }  # fmt: skip
-    sizes: ClassVar[dict[int, dict]] = {128: {"depth": 5}, 256: {"depth": 6, "scales": 3}}
+    sizes: ClassVar[dict[int, dict]] = {
+        8: {"batch": 8},
+        128: {"batch": 8, "depth": 5},
+        256: {"batch": 8, "depth": 6, "scales": 3},
+    }
 
     def __init__(self, config: Pix2PixConfig, facts: Facts):
         alike = facts.source == facts.channels or (facts.source, facts.channels) == (4, 3)
         super().__init__(config, facts, facts.source + facts.channels, facts.channels if config.keep and alike else 0)
-        self.distance = [Distance(look="quick")] if config.perceptual else []  # a list: it is no part of the weights
+        seen = config.perceptual and min(facts.height, facts.width) >= SMALLEST
+        self.distance = Distance(look="quick") if seen else None
 
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
         """One pass of the generator; a quarter of the sources are translated twice where that has to differ."""
@@ -71,9 +82,8 @@ class Pix2Pix(Translating[Pix2PixConfig]):
 
         def more() -> dict[str, Tensor]:
             out = {"l1": c.l1 * (image - batch.image).abs().mean()}
-            if c.perceptual:
-                (distance,) = self.distance
-                out["perceptual"] = c.perceptual * distance.to(image.device)(image, batch.image.to(image.dtype)).mean()
+            if self.distance is not None:
+                out["perceptual"] = c.perceptual * self.distance(image, batch.image.to(image.dtype)).mean()
             if c.diversity:
                 second = generator(other, *(tensor[:some] for tensor in given), source[:some])
                 out["diversity"] = c.diversity * (c.apart - unlike(image[:some], second)).relu().mean()
