@@ -50,8 +50,8 @@ class ProGANConfig(AdversarialConfig):
         default=0.6, gt=0, le=1, description="Share of the run at the full size; the other stages share the rest."
     )
     fading: float = Field(default=0.5, ge=0, le=1, description="Share of an early stage over which a new one fades in.")
-    lr: float = Field(default=6e-3, gt=0, le=1, description="Learning rate of the generator, of weights near 1.")
-    critic_lr: float = Field(default=6e-3, gt=0, le=1, description="Learning rate of the critic, likewise.")
+    lr: float = Field(default=4e-3, gt=0, le=1, description="Learning rate of the generator, of weights near 1.")
+    critic_lr: float = Field(default=4e-3, gt=0, le=1, description="Learning rate of the critic, likewise.")
     batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
 
 
@@ -177,8 +177,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """A picture of a stage's size → 1×1 convolution → stages that halve it → a judgement; what is asked by projection.
 
-    It is told how much pictures of a group differ where config.deviation says so. An enlargement of the paper's is left
-    out: what it averages after a convolution's rectifier is averaged before it here, at less than half of the cost.
+    It is told how much pictures of a group differ where config.deviation says so. What the paper averages after the
+    rectifier is averaged before it here, in one step with the convolution, at less than half of the cost.
     """
 
     def __init__(self, config: ProGANConfig, facts: Facts, conditions: Conditions):
@@ -287,7 +287,7 @@ class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
         return self._shown(torch.lerp(enlarged(F.avg_pool2d(x, 2)), x, at.blend) if at.blend < 1 else x)
 
     def _shown(self, x: Float[Tensor, "n c h w"]) -> Views:
-        """As the critic looks at pictures of a stage; the primer knows things at the full size alone."""
+        """As the critic looks at pictures of a stage: the primer, whose heads fit one size, at them enlarged."""
         times = self.growth.times(self.generator.standing.stage)
         return (enlarged(x, times) if self.config.critic == "primer" else x,)
 
