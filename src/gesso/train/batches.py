@@ -60,8 +60,9 @@ class Batches:
         return self.indices(step) if self.pictures.paired else self._shuffled(step, len(self.pictures.sources), 4)
 
     def some_sources(self, count: int) -> np.ndarray:
-        """Sources from all over, `count h w s` bytes at the size to learn, the same in every run; over again where there
-        are fewer.
+        """Sources from all over, `count h w s` bytes at the size to learn, the same in every run.
+
+        They come over again where there are fewer.
         """
         others = self.pictures.sources
         assert others is not None
