@@ -99,17 +99,34 @@ def test_earlier_stages_follow_without_leading(facts):
     """What keeps them drawable teaches their last convolutions, and nothing else."""
     family = made(facts)
     generator = family.generator
-    maps = generator.maps(torch.randn(2, 8), (torch.tensor([0, 1]),), 3)
+    maps = generator.maps(generator.begin(torch.randn(2, 8), (torch.tensor([0, 1]),)), 3)
     generator.followed(maps, generator.painted(maps), 1.0).backward()
     taught = {name for name, p in generator.named_parameters() if p.grad is not None}
     assert taught == {f"paint.{i}.{what}" for i in (0, 1) for what in ("weight", "bias")}
 
 
-def test_truncation_tames(facts):
+def test_truncation_leads_to_the_mean(facts):
+    """Of first maps that were seen: with little of their own, pictures are nearly that of their mean."""
     family = made(Facts(channels=3, height=16, width=16))
-    torch.nn.init.normal_(family.generator.start.bias)
+    z, generator = torch.randn(64, 8), family.generator
+    for _ in range(1000):
+        generator.remember(generator.begin(z, ()))
+    assert torch.allclose(generator.get_buffer("mean"), generator.begin(z, ()).mean(0), atol=1e-3)
     spreads = []
-    for truncation in (0.1, 1.0):
-        *_, picture = family.sample(torch.randn(32, 8), Condition(), family.Knobs(truncation=truncation))
+    for truncation in (0.01, 0.5, 1.0):
+        *_, picture = family.sample(z, Condition(), family.Knobs(truncation=truncation))
         spreads.append(picture.std(0).mean())
-    assert spreads[0] < 0.5 * spreads[1]
+    assert spreads[0] < 0.05 * spreads[2]
+    assert spreads[1] < 0.8 * spreads[2]
+
+
+def test_growth_may_begin_later(facts):
+    """At 8 pixels: of three stages, two share the run."""
+    family = made(facts, first=8)
+    batch = Batch(torch.zeros(2, 3, 16, 16), torch.tensor([0, 1]))
+    found = []
+    for seen in (0, 39, 100):
+        family.make(batch, (batch.label,), Clock(0, seen, 100), torch.Generator())
+        found.append(family.generator.standing.stage)
+    assert found == [2, 2, 3]
+    assert made(facts, first=999).growth.before(999) == 2

@@ -15,14 +15,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Truncation, Views, primer_critic
+from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Views, primer_critic
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts
 from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
 from gesso.nn import Project, levels, normalised
-from gesso.options import Field
+from gesso.options import Field, Options
 
+FOLLOW = 0.01  # how far the running mean of first maps moves in a step
 CALM = {"r1": 0.5, "penalty_every": 8}  # what an own critic needs
 
 
@@ -46,6 +47,7 @@ class ProGANConfig(AdversarialConfig):
         default=4, ge=0, le=64, description="Pictures a group of whose deviation the critic is told; 0: it is not told."
     )
     bounded: bool = Field(default=True, description="Pictures end in a tanh; the paper's are cut off when drawn.")
+    first: int = Field(default=4, ge=4, le=2048, description="Pixels of the shorter side at which growth begins.")
     last: float = Field(
         default=0.6, gt=0, le=1, description="Share of the run at the full size; the other stages share the rest."
     )
@@ -55,9 +57,12 @@ class ProGANConfig(AdversarialConfig):
     batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
 
 
-class ProGANKnobs(Truncation):
+class ProGANKnobs(Options):
     """Choices when drawing."""
 
+    truncation: float = Field(
+        default=1.0, gt=0, le=2, description="How far pictures are from the mean one: below 1 tamer, above 1 wilder."
+    )
     stage: int = Field(default=0, ge=0, description="Stage to draw at: 0 the newest, 1 the smallest, and so on.")
 
 
@@ -98,6 +103,10 @@ class Growth:
         """Channels of every stage, of a network with `base` at the full size and at most `most`."""
         return [min(base << (self.stages - 1 - stage), most) for stage in range(self.stages)]
 
+    def before(self, side: int) -> int:
+        """How many stages are smaller than pictures whose shorter side is `side`; the last is not counted."""
+        return sum(min(self.first) << stage < side for stage in range(self.stages - 1))
+
     def times(self, stage: int) -> int:
         """How many times smaller than at full size a picture's sides are."""
         return 2 ** (self.stages - stage)
@@ -122,6 +131,7 @@ class Generator(nn.Module):
             more = [EqualConv2d(b, b, 3) for _ in range(config.depth - 1)]
             self.blocks.append(nn.ModuleList([EqualConv2d(a, b, 3, sampling="up"), *more]))
         self.paint = nn.ModuleList(EqualConv2d(width, facts.channels, 1, gain=1.0) for width in widths)
+        self.register_buffer("mean", torch.zeros(self.shape))
         self.register_buffer("stage", torch.tensor(growth.stages))
         self.register_buffer("blend", torch.tensor(1.0))
 
@@ -135,12 +145,20 @@ class Generator(nn.Module):
         self.get_buffer("stage").fill_(at.stage)
         self.get_buffer("blend").fill_(at.blend)
 
-    def maps(self, z: Float[Tensor, "n d"], given: Given, stage: int, truncation: float = 1.0) -> list[Tensor]:
-        """The maps of every stage up to one, n c h w each."""
-        z = pixel_norm(z) * truncation
+    def begin(self, z: Float[Tensor, "n d"], given: Given) -> Float[Tensor, "n c h w"]:
+        """The first map, of the smallest pictures' size."""
+        z = pixel_norm(z)
         if self.asked is not None:
             z = torch.cat([z, self.asked(*given).vector.to(z.dtype)], 1)
-        x = pixel_norm(F.leaky_relu(self.start(z).reshape(-1, *self.shape), 0.2))
+        return pixel_norm(F.leaky_relu(self.start(z).reshape(-1, *self.shape), 0.2))
+
+    @torch.no_grad()
+    def remember(self, x: Float[Tensor, "n c h w"]) -> None:
+        """Keep a running mean of first maps, towards which truncation draws: latents have no length here."""
+        self.get_buffer("mean").lerp_(x.float().mean(0), FOLLOW)
+
+    def maps(self, x: Float[Tensor, "n c h w"], stage: int) -> list[Tensor]:
+        """The maps of every stage up to one, n c h w each, from the first."""
         out: list[Tensor] = []
         for block in list(self.blocks)[:stage]:
             assert isinstance(block, nn.ModuleList)
@@ -160,7 +178,10 @@ class Generator(nn.Module):
         self, z: Float[Tensor, "n d"], *given: Tensor, at: Standing, truncation: float = 1.0
     ) -> Float[Tensor, "n c h w"]:
         """Pictures of the size of a stage."""
-        return self.painted(self.maps(z, given, at.stage, truncation), at.blend)
+        x = self.begin(z, given)
+        if truncation != 1:
+            x = torch.lerp(pixel_norm(self.get_buffer("mean")[None]).to(x.dtype), x, truncation)
+        return self.painted(self.maps(x, at.stage), at.blend)
 
     def followed(self, maps: list[Tensor], picture: Float[Tensor, "n c h w"], blend: float) -> Float[Tensor, ""]:
         """How far from a picture, averaged down, the earlier stages paint; only their 1×1 convolutions learn by it.
@@ -244,7 +265,7 @@ class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
     presets: ClassVar[dict[str, dict]] = {
         "": CALM,
         "small": {**CALM, "augment": ["translation"]},
-        "primer": {"critic": "primer", "critic_lr": 1.6e-3, "augment": ["translation"]},
+        "primer": {"critic": "primer", "critic_lr": 1.6e-3, "first": 16, "augment": ["translation"]},
         "paper": {
             "loss": "wasserstein", "gradient_penalty": 10.0, "latent": 512, "width": 64, "critic_width": 64,
             "most": 512, "depth": 2, "bounded": False, "last": 0.5, "lr": 1e-3, "critic_lr": 1e-3, "decay": 0.0,
@@ -274,9 +295,13 @@ class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
 
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
         """One pass of the generator at the stage that the clock says, where it stands from now on."""
-        at = stage_at(clock.fraction, self.growth.stages, self.config.last, self.config.fading)
+        before = self.growth.before(self.config.first)
+        at = stage_at(clock.fraction, self.growth.stages - before, self.config.last, self.config.fading)
+        at = Standing(at.stage + before, at.blend)
         self.generator.stand(at)
-        maps = self.generator.maps(self.prior(len(batch.image), rng), given, at.stage)
+        x = self.generator.begin(self.prior(len(batch.image), rng), given)
+        self.generator.remember(x)
+        maps = self.generator.maps(x, at.stage)
         picture = self.generator.painted(maps, at.blend)
         return Made(self._shown(picture), lambda: {"earlier": self.generator.followed(maps, picture, at.blend)})
 
