@@ -61,7 +61,7 @@ def main() -> None:
     for (n, c, h, w), half, last in product(SHAPES, (False, True), (False, True)):
         torch.manual_seed(0)
         layout = torch.channels_last if last else torch.contiguous_format
-        layer = Modulated(c, c, 3, STYLE).to(memory_format=layout)
+        layer = Modulated(c, c, 3, STYLE).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         x = torch.randn(n, c, h, w).contiguous(memory_format=layout).requires_grad_()
         style = torch.randn(n, STYLE)
 

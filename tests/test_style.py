@@ -93,7 +93,8 @@ def test_path_lengths_of_a_linear_painter():
 @pytest.fixture
 def family(facts):
     """A StyleGAN that has seen nothing, with noise that shows and a mean style of its own."""
-    made = StyleGAN(StyleGAN.Config.of({"width": 4, "critic_width": 4, "latent": 16, "style": 16}), facts).eval()
+    config = {"width": 4, "critic_width": 4, "latent": 16, "style": 16, "noise": True}
+    made = StyleGAN(StyleGAN.Config.of(config), facts).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if name.endswith("strength"):

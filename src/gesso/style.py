@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gesso.equalised import EqualConv2d, EqualLinear, pixel_norm
 from gesso.nn import normalised
 
-__all__ = ["Bias", "Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
+__all__ = ["Bias", "Constant", "Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
 
 Double = Literal["nearest", "bilinear"] | None  # how a map is enlarged to twice its sides; None: it is not
 
@@ -93,6 +93,18 @@ class Modulated(nn.Module):
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         return x if back is None else x * back[:, :, None, None].to(x.dtype)
+
+
+class Constant(nn.Module):
+    """A learned map, the same for all styles (Karras et al. 2019, section 2). shape: channels, height, width."""
+
+    def __init__(self, shape: tuple[int, int, int]):
+        super().__init__()
+        self.map = nn.Parameter(torch.randn(1, *shape))
+
+    def forward(self, style: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """One for each style."""
+        return self.map.expand(len(style), -1, -1, -1)
 
 
 class Bias(nn.Module):

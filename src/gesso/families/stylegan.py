@@ -2,7 +2,8 @@
 
 A latent becomes a style w; every layer of the synthesis, from a small constant map up to the picture, is modulated by
 it. So a picture's coarse layers may follow one latent and its fine layers another (mixing), and pulling w towards its
-mean trades variety for safety (truncation).
+mean trades variety for safety (truncation). The default departs from the papers (preset "paper") where short runs on a
+CPU need it: styles and maps are normalised over the batch, the smallest map comes of the style, tanh ends the picture.
 
 **Drawing is a pure function of the latents.** What the layers' noise is in training, drawn anew for every picture, is
 in drawing a mixture of eight fixed maps (from `noise_seed`), weighted by the first eight numbers of the latent on a
@@ -29,7 +30,7 @@ from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
 from gesso.options import Field, Options
-from gesso.style import Bias, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
+from gesso.style import Bias, Constant, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
 
 R1 = 2e-4  # gamma times pictures a step, a pixel (Karras et al. 2020, ADA, appendix C)
 MAPS = 8  # fixed maps of noise that a drawing mixes
@@ -65,7 +66,7 @@ class StyleGANConfig(AdversarialConfig):
     )
     convolutions: int = Field(default=1, ge=1, le=2, description="Convolutions a level.")
     synthesis: Literal["skip", "residual"] = Field(
-        default="skip", description="Every level paints and the paintings add up; or the maps do, and the last paints."
+        default="residual", description="Paintings of all levels add up; or maps do, and the last is painted."
     )
     full: bool = Field(
         default=False, description="Maps of features at the full size, too; else the last doubling paints the picture."
@@ -78,7 +79,7 @@ class StyleGANConfig(AdversarialConfig):
     bounded: bool = Field(
         default=True, description="Pictures end in tanh, which paints even grounds at once; else they are clipped."
     )
-    noise: bool = Field(default=True, description="Noise in every layer, of a strength that is learned.")
+    noise: bool = Field(default=False, description="Noise in every layer, of a strength that is learned.")
     mixing: float = Field(
         default=0.0, ge=0, le=1, description="Share of pictures that are learned with two styles, coarse and fine."
     )
@@ -106,10 +107,7 @@ class Styling(Options):
     """Choices when drawing: how far styles may stray, of what they are mixed, and the noise in the layers."""
 
     truncation: float = Field(
-        default=1.0,
-        ge=0,
-        le=2,
-        description="Distance of a style from the mean one: 0 the mean, 1 as learned, above wilder.",
+        default=1.0, ge=0, le=2, description="Distance of styles from their mean: 0 on it, 1 as learned, 2 wild."
     )
     truncate_layers: int = Field(
         default=0, ge=0, description="Truncate only the first, coarse, so many layers; 0: all of them."
@@ -178,14 +176,14 @@ class Generator(nn.Module):
         self.asked = conditions.conditioner(config.style)
         asked = config.style if self.asked else 0
         self.mapping = Mapping(config.latent, config.style, config.mapping, asked, config.mapping_rate)
+        self.level = nn.BatchNorm1d(config.style, affine=False) if config.batch_norm else nn.Identity()
         n = levels(facts.height, facts.width)
         widths = [channels_at(config.width, level, config.most) for level in range(n, 0, -1)]
         widths += [config.width // 2] if config.full else []
         h, w = facts.height >> n, facts.width >> n
-        self.shape = (widths[0], h, w)
-        constant = nn.Parameter(torch.randn(1, *self.shape)) if config.start == "constant" else None
-        self.constant = constant
-        self.start = None if constant is not None else EqualLinear(config.style, math.prod(self.shape), gain=1.0)
+        start = (widths[0], h, w)
+        of_style = nn.Sequential(EqualLinear(config.style, math.prod(start), gain=1.0), nn.Unflatten(1, start))
+        self.start = of_style if config.start == "style" else Constant(start)
         steps: list[Level] = []
         for i, (a, b) in enumerate(pairwise([widths[0], *widths])):
             paints = config.synthesis == "skip" or (config.full and i == n)
@@ -204,13 +202,12 @@ class Generator(nn.Module):
 
     def style(self, z: Float[Tensor, "n l"], *given: Tensor) -> Float[Tensor, "n d"]:
         """The styles of latents."""
-        return self.mapping(z, self.asked(*given).vector if self.asked else None)
+        w = self.mapping(z, self.asked(*given).vector if self.asked else None)
+        return w if self.training and len(w) == 1 else self.level(w)  # a single one has no spread
 
     def forward(self, styles: Float[Tensor, "n l d"], noises: Sequence[Tensor] = ()) -> Float[Tensor, "n c h w"]:
         """Pictures, beyond [-1, 1] where nothing bounds them. styles: one a layer; noises: n 1 h w, of `shapes`."""
-        picture, used = None, 0
-        x = self.constant if self.start is None else self.start(styles[:, 0])
-        x = x.expand(len(styles), *self.shape) if self.start is None else x.unflatten(1, self.shape)
+        x, picture, used = self.start(styles[:, 0]), None, 0
         for step, count in zip(self.steps, self.counts, strict=True):
             x, picture = step(x, picture, styles[:, used : used + count].unbind(1), noises[used : used + count])
             used += count
@@ -316,13 +313,17 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
             "critic": "residual", "norm": "equalised", "deviation": True, "loss": "non-saturating",
             "penalty_every": 16, "path": 0.25, "mixing": 0.9, "mapping": 8, "mapping_rate": 0.01,
             "latent": 512, "style": 512, "most": 8, "start": "constant", "batch_norm": False, "bounded": False,
-            "convolutions": 2, "full": True, "enlarge": "bilinear", "batch": 64, "lr": 2e-3,
-            "critic_lr": 2e-3, "decay": 0.0,
+            "convolutions": 2, "synthesis": "skip", "noise": True, "full": True, "enlarge": "bilinear", "batch": 64,
+            "lr": 2e-3, "critic_lr": 2e-3, "decay": 0.0,
         },
+    }  # fmt: skip
+    sizes: ClassVar[dict[int, dict]] = {
+        32: {}, 64: {}, 128: {"width": 24, "critic_width": 24, "most": 8},
+        256: {"width": 16, "critic_width": 16, "most": 16},
     }  # fmt: skip
 
     def __init__(self, config: StyleGANConfig, facts: Facts):
-        if config.norm == "equalised" and not config.model_fields_set & {"r1", "gradient_penalty"}:
+        if config.norm == "equalised" and not (config.r1 or config.gradient_penalty):
             config = config.model_copy(update={"r1": R1 * facts.height * facts.width / config.batch})
         super().__init__(config, facts)
         self.couples = self.several = config.deviation  # led past a critic that couples: exact, and one pass of both
