@@ -252,6 +252,9 @@ class TranslationConfig(AdversarialConfig):
     critic: Literal["patch", "primer"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default="patch", description="The critic: of patches, or heads that stand on the primer and see no source."
     )
+    loss: Literal["minimax", "non-saturating", "hinge", "wasserstein", "relativistic"] = Field(
+        default="non-saturating", description="The game that generator and critic play."
+    )
     backbone: Literal["unet", "residual"] = Field(
         default="unet", description="Shape of the generator: unet keeps lines, residual keeps what is between them."
     )

@@ -46,6 +46,7 @@ class CUT(Translating[CUTConfig]):
     paper = "Park et al. 2020; Johnson et al. 2016; Isola et al. 2017"
     presets: ClassVar[dict[str, dict]] = {
         "": {},
+        "small": {"augment": ["translation"]},
         "fastcut": {"contrast": 10.0, "identity": 0.0, "mirrored": True},
         "primer": {"critic": "primer", "augment": ["translation"]},
     }

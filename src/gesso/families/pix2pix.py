@@ -5,7 +5,7 @@ they belong together; beside that game, the picture has to be near the true one 
 pictures: latents modulate the generator, and where `diversity` is set they are held to make a difference.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -22,9 +22,6 @@ from gesso.translation import Translating, TranslationConfig
 class Pix2PixConfig(TranslationConfig):
     """Choices of pix2pix."""
 
-    loss: Literal["minimax", "non-saturating", "hinge", "wasserstein", "relativistic"] = Field(
-        default="non-saturating", description="The game that generator and critic play."
-    )
     l1: float = Field(default=20.0, ge=0, description="Weight of the mean difference from the true picture.")
     perceptual: float = Field(
         default=0.5,
@@ -52,7 +49,7 @@ class Pix2Pix(Translating[Pix2PixConfig]):
     paper = "Isola et al. 2017; Ronneberger et al. 2015; Johnson et al. 2016; Wang et al. 2018; Yang et al. 2019"
     presets: ClassVar[dict[str, dict]] = {
         "": {},
-        "various": {"diversity": 4.0, "l1": 5.0},
+        "various": {"diversity": 10.0, "l1": 10.0, "perceptual": 0.25},
         "primer": {"critic": "primer", "augment": ["translation"]},
         "restore": {"backbone": "residual", "keep": True, "l1": 100.0},
         "paper": {
