@@ -295,3 +295,18 @@ def test_sources_that_came_in_pairs_cannot_be_made(home, tmp_path):
             ask(home, "2", home / "pictures" / "b.jpg", from_picture=True)
     finally:
         (home / "datasets" / "elsewhere").rename(home / "datasets" / "noise")
+
+
+@pytest.mark.parametrize("family", [Pix2Pix, CUT])
+def test_only_where_it_is_wished_seeds_have_to_differ(family):
+    """The loss is that of a bound not reached; a difference above the bound costs nothing."""
+    source, rng = torch.rand(8, 3, 16, 16), torch.Generator().manual_seed(0)
+    for more, least, most in (({}, None, None), ({"apart": 2.0}, 3.0, 4.0), ({"apart": 1e-6}, 0.0, 0.0)):
+        made = family(
+            family.Config.of({"width": 8, "blocks": 1, **({"diversity": 2.0, **more} if more else {})}), facts()
+        )
+        image = made.parts["generator"](made.prior(8, rng), source)
+        out = made.various(image, source, (), rng)
+        assert bool(out) == bool(more)
+        if out:
+            assert least <= float(out["diversity"].detach()) <= most

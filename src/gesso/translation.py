@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from gesso.adversarial import Adversarial, AdversarialConfig, Truncation, primer_critic
+from gesso.adversarial import Adversarial, AdversarialConfig, Given, Truncation, primer_critic
 from gesso.contract.family import Batch, Condition, Facts
 from gesso.errors import GessoError
 from gesso.nn import AskedNorm, Doubling, UpBlock, channels_at, normalised
@@ -268,6 +268,12 @@ class TranslationConfig(AdversarialConfig):
     blocks: int = Field(default=6, ge=1, le=32, description="Residual blocks of the residual generator.")
     critic_width: int = Field(default=32, ge=8, le=512, description="Channels of the critic's first map.")
     scales: int = Field(default=2, ge=1, le=3, description="Scales of a picture at which the critic looks at patches.")
+    diversity: float = Field(
+        default=0.0, ge=0, description="Weight of how much two latents must make of one source, where it is wished."
+    )
+    apart: float = Field(
+        default=0.2, gt=0, le=2, description="Difference of two such pictures that is enough, in values from -1 to 1."
+    )
     latent: int = Field(default=8, ge=1, le=4096, description="Numbers that make one translation differ from another.")
     batch: int = Field(default=16, ge=1, le=4096, description="Pictures a step, over all processes.")
 
@@ -316,6 +322,21 @@ class Translating(Adversarial[Choices, Truncation]):
             return asked.source
         device = next(chain(self.parameters(), self.buffers())).device
         return torch.zeros(n, self.facts.source, self.facts.height, self.facts.width, device=device)
+
+    def various(
+        self, image: Float[Tensor, "n c h w"], source: Float[Tensor, "n s h w"], given: Given, rng: torch.Generator
+    ) -> dict[str, Tensor]:
+        """A loss where seeds are to matter: a quarter of the sources are translated once more, with other latents.
+
+        A generator that overlooks its latents is held to make both differ (mode seeking; Mao et al. 2019, eq. 3), up to
+        a bound, from which on more is not better (Yang et al. 2019, eq. 2).
+        """
+        c, some = self.config, max(len(source) // 4, 1)
+        if not c.diversity:
+            return {}
+        other = self.parts["generator"](self.prior(some, rng), *(tensor[:some] for tensor in given), source[:some])
+        apart = (image[:some] - other).float().abs().mean((1, 2, 3))
+        return {"diversity": c.diversity * (c.apart - apart).relu().mean()}
 
     def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
         """Labels, then pieces of texts, as far as the family takes them, then the source."""

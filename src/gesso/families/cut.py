@@ -43,10 +43,11 @@ class CUT(Translating[CUTConfig]):
     Config = CUTConfig
     needs = frozenset({"source"})
     takes = frozenset({"label", "text"})
-    paper = "Park et al. 2020; Johnson et al. 2016; Isola et al. 2017"
+    paper = "Park et al. 2020; Johnson et al. 2016; Isola et al. 2017; Mao et al. 2019"
     presets: ClassVar[dict[str, dict]] = {
         "": {},
         "small": {"augment": ["translation"]},
+        "various": {"augment": ["translation"], "diversity": 5.0},
         "fastcut": {"contrast": 10.0, "identity": 0.0, "mirrored": True},
         "primer": {"critic": "primer", "augment": ["translation"]},
     }
@@ -92,7 +93,7 @@ class CUT(Translating[CUTConfig]):
                     known = painter.network.stages(own, vector)
                     same = painter.network.painted(known, vector, own)
                 out["identity"] = c.identity * self._contrast(known, same, vector, rng)
-            return out
+            return out | self.various(image, source, given, rng)
 
         return Made((image,), more)
 

@@ -8,7 +8,6 @@ pictures: latents modulate the generator, and where `diversity` is set they are 
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from gesso.adversarial import Given, Made
@@ -28,12 +27,6 @@ class Pix2PixConfig(TranslationConfig):
         ge=0,
         description="Weight of how unlike the true one it looks to the primer (16 pixels and more).",
     )
-    diversity: float = Field(
-        default=0.0, ge=0, description="Weight of how much two latents must make of one source, where it is wished."
-    )
-    apart: float = Field(
-        default=0.2, gt=0, le=2, description="Difference of two such pictures that is enough, in values from -1 to 1."
-    )
     keep: bool = Field(
         default=False, description="Keep the source where nothing has to be painted: for pictures to be restored."
     )
@@ -46,7 +39,7 @@ class Pix2Pix(Translating[Pix2PixConfig]):
     Config = Pix2PixConfig
     needs = frozenset({"pair"})
     takes = frozenset({"label", "text"})
-    paper = "Isola et al. 2017; Ronneberger et al. 2015; Johnson et al. 2016; Wang et al. 2018; Yang et al. 2019"
+    paper = "Isola et al. 2017; Ronneberger et al. 2015; Johnson et al. 2016; Wang et al. 2018; Mao et al. 2019"
     presets: ClassVar[dict[str, dict]] = {
         "": {},
         "various": {"diversity": 10.0, "l1": 10.0, "perceptual": 0.25},
@@ -70,21 +63,15 @@ class Pix2Pix(Translating[Pix2PixConfig]):
         self.distance = Distance(look="quick") if seen else None
 
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
-        """One pass of the generator; a quarter of the sources are translated twice where that has to differ."""
-        c, generator, source = self.config, self.parts["generator"], self.source(batch, len(batch.image))
-        z = self.prior(len(source), rng)
-        image = generator(z, *given, source)
-        some = max(len(source) // 4, 1)
-        other = self.prior(some, rng)
+        """One pass of the generator."""
+        c, source = self.config, self.source(batch, len(batch.image))
+        image = self.parts["generator"](self.prior(len(source), rng), *given, source)
 
         def more() -> dict[str, Tensor]:
             out = {"l1": c.l1 * (image - batch.image).abs().mean()}
             if self.distance is not None:
                 out["perceptual"] = c.perceptual * self.distance(image, batch.image.to(image.dtype)).mean()
-            if c.diversity:
-                second = generator(other, *(tensor[:some] for tensor in given), source[:some])
-                out["diversity"] = c.diversity * (c.apart - unlike(image[:some], second)).relu().mean()
-            return out
+            return out | self.various(image, source, given, rng)
 
         return Made((self._seen(image, source),), more)
 
@@ -95,12 +82,3 @@ class Pix2Pix(Translating[Pix2PixConfig]):
     def _seen(self, image: Tensor, source: Tensor) -> Tensor:
         """What the critic is shown: of patches, source and picture together; of the primer's, the picture."""
         return image if self.config.critic == "primer" else torch.cat([source.to(image.dtype), image], 1)
-
-
-def unlike(one: Float[Tensor, "n c h w"], other: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """The mean difference of pictures, pair by pair.
-
-    A generator that overlooks its latents is held to make it large (mode seeking; Mao et al. 2019, eq. 3), up to a
-    bound, from which on more is not better (Yang et al. 2019, eq. 2).
-    """
-    return (one - other).float().abs().mean((1, 2, 3))
