@@ -49,8 +49,9 @@ class StyleGANConfig(AdversarialConfig):
     deviation: bool = Field(default=False, description="Let the critic see how much the pictures of a batch differ.")
     latent: int = Field(default=128, ge=8, le=4096, description="Numbers that a picture is drawn from.")
     lr: float = Field(
-        default=5e-3, gt=0, le=1, description="Learning rate of the generator, whose weights begin as N(0, 1)."
+        default=7e-3, gt=0, le=1, description="Learning rate of the generator, whose weights begin as N(0, 1)."
     )
+    critic_lr: float = Field(default=2.4e-3, gt=0, le=1, description="Learning rate of the critic.")
     style: int = Field(default=128, ge=8, le=1024, description="Numbers of a style.")
     mapping: int = Field(default=2, ge=1, le=8, description="Layers from the latent to the style.")
     mapping_rate: float = Field(
@@ -88,7 +89,7 @@ class StyleGANConfig(AdversarialConfig):
         default=8, ge=1, le=64, description="Apply it at every such step, as much stronger, on half of the batch."
     )
     batch: int = Field(
-        default=16,
+        default=32,
         ge=1,
         le=4096,
         description="Pictures a step, over all processes; unless set, 64 on a GPU and above 32 × 32 pixels.",
