@@ -24,9 +24,11 @@ from gesso import tasks
 from gesso.contract.family import Clock, Condition, Facts, Family
 from gesso.marks.picture import write_sheet
 from gesso.train import Batches, Learner, candidates, launch
-from gesso.train.plan import View, pick_preset
+from gesso.train.plan import View, pick_preset, suited
+from gesso.train.probe import spread
 
 MADE = 2500  # pictures that are judged
+TIMED = 80  # steps by which the length of a run is planned
 
 
 def trained(recipe: str, images: np.ndarray, seed: int, seconds: float) -> tuple[Family, float, int]:
@@ -34,21 +36,28 @@ def trained(recipe: str, images: np.ndarray, seed: int, seconds: float) -> tuple
     name, *wishes = recipe.split(":")
     family = tasks.family(name)
     preset = wishes.pop(0) if wishes and "=" not in wishes[0] else pick_preset(family, len(images))[0]
-    config = family.Config.from_pairs(wishes, family.presets[preset])
-    facts = Facts.of({"channels": images.shape[3], "height": images.shape[1], "width": images.shape[2]})
+    size = images.shape[1], images.shape[2]
+    config = suited(family, family.Config.from_pairs(wishes, family.presets[preset]), "cpu", size)
+    facts = Facts.of({"channels": images.shape[3], "height": size[0], "width": size[1]})
     engine = candidates("cpu", threads=1)[0]
     engine.apply()
-    torch.manual_seed(seed)
     batches = Batches(View(images, np.full(len(images), -1)), facts, seed, config.batch, config.flip)
-    learner = Learner(family(config, facts), launch("cpu"), engine)
-    number, used = 0, 0.0
-    while used < seconds:
+
+    def fresh() -> Learner:
+        torch.manual_seed(seed)
+        return Learner(family(config, facts), launch("cpu"), engine)
+
+    def step(learner: Learner, number: int, clock: Clock) -> float:
         begun = time.process_time()
-        total = int(number * config.batch * seconds / used) if used else 10**9
-        learner.step(batches.at(number, torch.device("cpu")), Clock(number, number * config.batch, total), seed)
-        used += time.process_time() - begun
-        number += 1
-    return learner.drawer(), used, number * config.batch
+        learner.step(batches.at(number, torch.device("cpu")), clock, seed)
+        return time.process_time() - begun
+
+    learner, far = fresh(), 10**9  # as `train.probe` plans a run: steps all over it, since networks may grow
+    timed = [step(learner, i, Clock(i, int(far * spread(i)), far)) for i in range(TIMED)]
+    steps, used, learner = int(seconds / np.mean(timed[TIMED // 4 :])), 0.0, fresh()
+    for number in range(steps):
+        used += step(learner, number, Clock(number, number * config.batch, steps * config.batch))
+    return learner.drawer(), used, steps * config.batch
 
 
 @torch.inference_mode()

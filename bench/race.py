@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from bench.data import OUT, load
 from bench.judge import Jury, make_judge
+from gesso.conditioning import Conditions
 from gesso.contract.family import Clock, Facts
 from gesso.families.gan import GAN, DCGANGenerator, StridedCritic
 from gesso.train import Batches, Engine, Learner, candidates, launch
@@ -44,7 +45,8 @@ class DCGAN:
         config = GAN.Config.of({**GAN.presets["dcgan"], "width": width, "critic_width": width})
         self.latent, self.batch = config.latent, config.batch
         self.fair, self.engine, self.flip = fair, engine, flip and fair
-        self.generator, self.critic = DCGANGenerator(config, facts, 0), StridedCritic(config, facts, 0)
+        alone = Conditions(facts)
+        self.generator, self.critic = DCGANGenerator(config, facts, alone), StridedCritic(config, facts, alone)
         if fair and engine.channels_last:
             self.generator.to(memory_format=torch.channels_last)
             self.critic.to(memory_format=torch.channels_last)
