@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.data import OUT
-from gesso.style import Modulated
+from gesso.nn.style import Modulated
 
 SHAPES = [(64, 64, 16, 16), (16, 64, 32, 32)]  # pictures, channels in and out, height, width
 STYLE = 128

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
+from gesso.nn.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 
 
 def plain(layer, sampling):

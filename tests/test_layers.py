@@ -13,7 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "equalised", "style", "regional", "translation",
+    "translation",
 }  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
 MAY_IMPORT = {
@@ -27,9 +27,6 @@ MAY_IMPORT = {
     "losses": ONE,
     "augment": ONE,
     "text": ONE | {"nn"},
-    "equalised": ONE | {"nn"},
-    "style": ONE | {"nn", "equalised"},
-    "regional": ONE | {"nn"},
     "conditioning": ONE | {"nn", "text"},
     "adversarial": ONE | {"nn", "text", "conditioning", "losses", "augment", "primer"},
     "primer": ONE | {"nn", "files", "compiled"},

@@ -6,7 +6,7 @@ import torch
 from gesso.contract.family import Batch, Clock, Condition, Facts
 from gesso.errors import GessoError
 from gesso.families.regions import LayeredGenerator, Regions
-from gesso.regional import Coloured, Gridded, colours, composite, over, premultiplied
+from gesso.nn.regional import Coloured, Gridded, colours, composite, over, premultiplied
 from gesso.train import Engine, Learner
 
 TINY = {"width": 8, "region_width": 4, "critic_width": 8, "latent": 8, "batch": 4}

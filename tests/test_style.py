@@ -8,7 +8,7 @@ from bench.modulated import grouped
 from gesso.contract.family import Batch, Clock, Condition
 from gesso.errors import GessoError
 from gesso.families.stylegan import StyleGAN
-from gesso.style import Mapping, Modulated, path_lengths
+from gesso.nn.style import Mapping, Modulated, path_lengths
 
 
 @pytest.fixture(autouse=True)

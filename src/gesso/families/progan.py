@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Views, primer_critic
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts
-from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
 from gesso.nn import Project, levels, normalised
+from gesso.nn.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.options import Field, Options
 
 FOLLOW = 0.01  # how far the running mean of first maps moves in a step

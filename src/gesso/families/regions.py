@@ -25,8 +25,8 @@ from gesso.conditioning import Conditioner, Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
+from gesso.nn.regional import Coloured, Gridded, Layers, Painter, colours, composite, over, premultiplied
 from gesso.options import Field
-from gesso.regional import Coloured, Gridded, Layers, Painter, colours, composite, over, premultiplied
 
 ALIKE = 0.02  # mean difference of pictures in [-1, 1] below which they hardly differ
 
@@ -267,8 +267,8 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
     paper = "Yang et al. 2017, 'LR-GAN'; Tang et al. 2020, 'LGGAN'; Remez et al. 2018; Arandjelović & Zisserman 2019"
     presets: ClassVar[dict[str, dict]] = {
         "": {"augment": ["translation"]},
-        "layout": {"divide": "layout", "latent": 16},
-        "grid": {"divide": "grid", "latent": 16},
+        "layout": {"divide": "layout", "loss": "non-saturating", "latent": 16},
+        "grid": {"divide": "grid", "loss": "non-saturating", "latent": 16},
         "primer": {"critic": "primer", "augment": ["translation"]},
     }
     sizes: ClassVar[dict[int, dict]] = {32: {}, 64: {}, 128: {"width": 24, "critic_width": 24}, 256: {"width": 16}}

@@ -26,11 +26,11 @@ from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, prime
 from gesso.augment import OPERATIONS
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Turn
-from gesso.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
+from gesso.nn.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
+from gesso.nn.style import Bias, Constant, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
 from gesso.options import Field, Options
-from gesso.style import Bias, Constant, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
 
 R1 = 2e-4  # gamma times pictures a step, a pixel (Karras et al. 2020, ADA, appendix C)
 MAPS = 8  # fixed maps of noise that a drawing mixes

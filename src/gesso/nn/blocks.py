@@ -1,4 +1,4 @@
-"""Layers that more than one family uses; each names the equation or paper that it comes from."""
+"""Layers that more than one family uses, beside torch's own."""
 
 import math
 from itertools import pairwise

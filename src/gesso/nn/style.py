@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.equalised import EqualConv2d, EqualLinear, pixel_norm
-from gesso.nn import normalised
+from gesso.nn.blocks import normalised
+from gesso.nn.equalised import EqualConv2d, EqualLinear, pixel_norm
 
 __all__ = ["Bias", "Constant", "Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.nn import AskedNorm, Decoder
+from gesso.nn.blocks import AskedNorm, Decoder
 
 __all__ = ["Coloured", "Gridded", "Layers", "Painter", "RegionCNNs", "colours", "composite", "over", "premultiplied"]
 
