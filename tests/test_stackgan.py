@@ -1,9 +1,10 @@
 """StackGAN's own promises: two stages, texts that must be read, what the text leaves open."""
 
+import math
+
 import pytest
 import torch
 
-from gesso.adversarial import Adversarial
 from gesso.contract.family import Batch, Clock, Condition, Facts, Turn
 from gesso.errors import GessoError
 from gesso.families.stackgan import StackGAN
@@ -119,12 +120,34 @@ def test_judged_at_less_cost_but_alike(mismatched):
     real, fake = batch(family).image, -batch(family).image
     known, seen = ([x[:, :, ::2, ::2], x] for x in (real, fake))
     given = family.inputs(Condition(text=TEXTS), 4)
-    for side, other in zip(
-        family._compared(known, seen, given), Adversarial._compared(family, known, seen, given), strict=True
-    ):
-        assert len(side) == len(other)
-        for one, two in zip(side, other, strict=True):
-            torch.testing.assert_close(one, two)
+    right, fakes, wrong = family._compared(known, seen, given)
+    for one, two in zip(right + fakes, family.judged(known, given) + family.judged(seen, given), strict=True):
+        torch.testing.assert_close(one, two)
+    if not mismatched:
+        assert not wrong
+        return
+    others = [family.judged(known, [x.roll(k, 0) for x in given]) for k in (1, 2, 3)]
+    for i, one in enumerate(wrong):
+        expected = torch.stack([judged[i] for judged in others]).logsumexp(0) if i % 2 else right[i]
+        torch.testing.assert_close(one, expected)
+    loss = torch.stack([family.game.critic(r, w).mean() for r, w in zip(right[1::2], wrong[1::2], strict=True)])
+    tables = [table for _, table in family.parts["critic"](known, *given)]
+    contrast = torch.stack([torch.nn.functional.cross_entropy(table, torch.arange(4)) for table in tables])
+    torch.testing.assert_close(loss, contrast)
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "hinge", "minimax", "non-saturating", "wasserstein"])
+def test_the_same_text_is_no_wrong_one(loss):
+    """Pictures that share a text are not told apart by it, in any game; and a batch of one text teaches no reading."""
+    family = made(loss=loss, drop=0.0).eval()
+    pictures = batch(family).image
+    views = [pictures[:, :, ::2, ::2], pictures]
+    texts = [TEXTS[0], TEXTS[0], TEXTS[1], TEXTS[1]]
+    _, _, wrong = family._compared(views, views, family.inputs(Condition(text=texts), 4))
+    other = family.judged(views, family.inputs(Condition(text=texts[2:] + texts[:2]), 4))
+    torch.testing.assert_close(wrong[1], other[1] + math.log(2))
+    losses = family.losses(BOTH, batch(family, [TEXTS[0]] * 4), Clock(0, 0, 100), torch.Generator().manual_seed(2))
+    assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_labels_and_texts_together():

@@ -23,11 +23,14 @@ from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.losses import gaussian_kl
-from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
+from gesso.nn import AskedNorm, Doubling, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
 from gesso.text import attend
 
 SMALLEST = 8  # pixels of the shorter side of the small picture
+FAR = -30.0  # a judgement that weighs nothing among others
+
+Judged = tuple[Float[Tensor, " n"], Float[Tensor, "n m"] | None]
 
 
 class StackGANConfig(AdversarialConfig):
@@ -177,7 +180,7 @@ class Painter(nn.Module):
 
 
 class Eye(nn.Module):
-    """Pictures of one size → how real each looks, and how real as what was asked for (Zhang et al. 2018, eq. 3)."""
+    """Pictures of one size → how real each looks, and how real as what a text asks for (Zhang et al. 2018, eq. 3)."""
 
     def __init__(self, config: StackGANConfig, channels: int, height: int, width: int, asked: int):
         super().__init__()
@@ -185,22 +188,23 @@ class Eye(nn.Module):
         widths = [channels, *(channels_at(config.critic_width, level, most=8) for level in range(1, n + 1))]
         self.layers = nn.ModuleList(normalised(nn.Conv2d(a, b, 4, 2, 1), True) for a, b in pairwise(widths))
         features = widths[-1] * (height >> n) * (width >> n)
-        self.real = Project(features, 0, True)
-        self.fits = Project(features, asked, True) if asked else None
+        self.real = normalised(nn.Linear(features, 1), True)
+        self.fits = normalised(nn.Linear(features, 1), True) if asked else None
+        self.match = normalised(nn.Linear(asked, features, bias=False), True) if asked else None
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], vectors: Sequence[Float[Tensor, "_ d"]]
-    ) -> list[Float[Tensor, "..."]]:
-        """How real; and for each set of vectors, the first of which may be of fewer pictures, how real as these say."""
+    def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "m d"] | None) -> Judged:
+        """Each picture beside each of m texts, by projection (Miyato & Koyama 2018, eq. 3)."""
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         x = x.flatten(1)
-        fits = [self.fits(x[: len(vector)], vector) for vector in vectors] if self.fits is not None else []
-        return [self.real(x, None), *fits]
+        if self.fits is None or self.match is None:
+            return self.real(x)[:, 0].float(), None
+        table = self.fits(x) + x @ self.match(vector).T / x.shape[1] ** 0.5
+        return self.real(x)[:, 0].float(), table.float()
 
 
 class Critic(nn.Module):
-    """An eye for each size; one reading of the text serves both."""
+    """An eye for each size; one reading of the texts serves both."""
 
     def __init__(self, config: StackGANConfig, facts: Facts, conditions: Conditions):
         super().__init__()
@@ -210,18 +214,10 @@ class Critic(nn.Module):
             Eye(config, facts.channels, facts.height // by, facts.width // by, vector) for by in (config.shrink, 1)
         )
 
-    def forward(self, views: Sequence[Tensor], *given: Tensor) -> list[list[Float[Tensor, "..."]]]:
-        """views: the small pictures and the large ones, of as many or several times as many as there are conditions.
-
-        At each size: how real; how real as what was asked for; and, of several times as many, how real the first would
-        be as what others asked for.
-        """
-        vectors: list[Tensor] = []
-        if self.asked is not None:
-            vector = self.asked(*given).vector
-            times = len(views[0]) // len(vector)
-            vectors = [vector.repeat(times, 1), *([vector.roll(1, 0)] if times > 1 else [])]
-        return [eye(x, vectors) for eye, x in zip(self.eyes, views, strict=True)]
+    def forward(self, views: Sequence[Tensor], *given: Tensor) -> list[Judged]:
+        """views: the small pictures and the large ones, n each; given: the conditions of m pictures."""
+        vector = self.asked(*given).vector if self.asked is not None else None
+        return [eye(x, vector) for eye, x in zip(self.eyes, views, strict=True)]
 
 
 class StackGAN(Adversarial[StackGANConfig, StackGANKnobs]):
@@ -279,18 +275,28 @@ class StackGAN(Adversarial[StackGANConfig, StackGANKnobs]):
 
     def judged(self, views: Sequence[Tensor], given: Given) -> list[Float[Tensor, "n _"]]:
         """At each size, how real, and how real as what was asked for."""
-        return [y[:, None] for eye in self.parts["critic"](views, *given) for y in eye]
+        sizes: list[Judged] = self.parts["critic"](views, *given)
+        return [y[:, None] for real, table in sizes for y in (real, *([] if table is None else [table.diagonal()]))]
 
     def _compared(self, known: list[Tensor], seen: list[Tensor], given: Given) -> tuple[list, list, list]:
-        """As for every family, at less cost: what serves twice, a real picture and a text, is looked at once."""
+        """As for every family, but a real picture is seen beside the texts of all others, and looked at once.
+
+        The judgements of what others asked for are added up as a softmax adds. So the relativistic game's loss at wrong
+        texts is the contrastive one, log(1 + Σ exp(wrong - right)) (Zhang et al. 2021, eq. 3), and those that are
+        nearly right teach most. Who asked for the same counts as no other.
+        """
         if self.config.critic != "own" or not given:
             return super()._compared(known, seen, given)
-        views = [torch.cat(pair) for pair in zip(known, seen, strict=True)]
-        real, made, wrong = [], [], []
-        for alone, fits, others in self.parts["critic"](views, *given):
-            (r, m), (r_fits, m_fits) = (y.float()[:, None].chunk(2) for y in (alone, fits))
-            real, made, wrong = [*real, r, r_fits], [*made, m, m_fits], [*wrong, r, others.float()[:, None]]
-        return real, made, wrong if self.config.mismatched else []
+        n = len(known[0])
+        asked = torch.cat([x.reshape(n, -1) for x in given], 1)
+        same = (asked[:, None] == asked[None]).all(2)
+        right, made, wrong = [], [], []
+        for real, table in self.parts["critic"]([torch.cat(pair) for pair in zip(known, seen, strict=True)], *given):
+            others = table[:n].masked_fill(same, FAR).logsumexp(1)
+            right += [real[:n, None], table[:n].diagonal()[:, None]]
+            made += [real[n:, None], table[n:].diagonal()[:, None]]
+            wrong += [real[:n, None], others[:, None]]
+        return right, made, wrong if self.config.mismatched else []
 
     def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
         """Latents from N(0, 1): of the picture, then of what the text leaves open."""
