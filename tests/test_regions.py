@@ -184,18 +184,18 @@ def test_no_cell_sees_farther_than_its_overlap(grid):
 def test_a_composite_without_shadow_and_light_is_pasted():
     torch.manual_seed(0)
     front, ground = premultiplied(torch.randn(2, 4, 16, 16)), 2 * torch.rand(2, 3, 16, 16) - 1
-    torch.testing.assert_close(composite(front, ground, 0, 0), over(front, ground))
+    torch.testing.assert_close(composite(front, ground, 0.0, 0.0), over(front, ground))
 
 
 def test_a_composite_has_a_shadow_below_and_the_ground_s_light():
     front = -torch.ones(1, 4, 32, 32)
     front[:, :, 8:20, 8:20] = 0.5  # a grey square; its alpha, too, is 3/4
     ground = torch.zeros(1, 3, 32, 32)
-    shaded = composite(front, ground, 0.5, 0)
+    shaded = composite(front, ground, 0.5, 0.0)
     assert shaded[0, 0, 21, 14] < -0.1  # below it
     assert shaded[0, 0, 30, 14] == 0  # farther down
     assert (shaded[0, :, 22, 14] < shaded[0, :, 6, 14]).all()
-    night = composite(front, ground - 0.9, 0, 1.0)
+    night = composite(front, ground - 0.9, 0.0, 1.0)
     assert night[0, 0, 14, 14] < over(front, ground - 0.9)[0, 0, 14, 14]
 
 

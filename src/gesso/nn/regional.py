@@ -21,10 +21,10 @@ OVERLAP = 4  # pixels that a cell of the grid sees of its neighbours
 
 class Layers(NamedTuple):
     """What a layered picture is made of, in [-1, 1]. foreground: colours, premultiplied, and alpha; pasted: it over the
-    background; whole: the same after fusion. c: 1 or 3 colours.
+    background; whole: the same after fusion. c: 1 or 3 colours; l: one more.
     """
 
-    foreground: Float[Tensor, "n c+1 h w"]
+    foreground: Float[Tensor, "n l h w"]
     background: Float[Tensor, "n c h w"]
     pasted: Float[Tensor, "n c h w"]
     whole: Float[Tensor, "n c h w"]
@@ -36,13 +36,13 @@ def premultiplied(raw: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     return 2 * torch.cat([share[:, :-1] * share[:, -1:], share[:, -1:]], 1) - 1
 
 
-def over(front: Float[Tensor, "n c+1 h w"], ground: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """A premultiplied layer laid over an opaque one (Porter & Duff 1984), in [-1, 1]."""
+def over(front: Float[Tensor, "n l h w"], ground: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """A premultiplied layer of l = c + 1 channels laid over an opaque one (Porter & Duff 1984), in [-1, 1]."""
     return front[:, :-1] + (1 - front[:, -1:]) / 2 * (ground + 1)
 
 
 def composite(
-    front: Float[Tensor, "n c+1 h w"], ground: Float[Tensor, "n c h w"], shadow: float, light: float
+    front: Float[Tensor, "n l h w"], ground: Float[Tensor, "n c h w"], shadow: float, light: float
 ) -> Float[Tensor, "n c h w"]:
     """A layer over a ground, in its light and with a soft shadow below it, both in [0, 1]; 0 and 0 is `over`."""
     reach = max(front.shape[2] // 16, 1)
@@ -90,7 +90,7 @@ class RegionCNNs(nn.Module):
         self.count = count
 
     def forward(
-        self, x: Float[Tensor, "n k*i h w"], z: Float[Tensor, "n k*d"], vector: Float[Tensor, "n v"] | None
+        self, x: Float[Tensor, "n ki h w"], z: Float[Tensor, "n kd"], vector: Float[Tensor, "n v"] | None
     ) -> Float[Tensor, "n k f y x"]:
         """x: every region's own picture; z: every region's own latent."""
         near = F.leaky_relu(self.first(x), 0.2)
@@ -147,7 +147,7 @@ class Gridded(nn.Module):
         super().__init__()
         self.grid, self.networks = grid, RegionCNNs(grid**2, source, latent, width, asked)
 
-    def cells(self, source: Float[Tensor, "n s h w"]) -> Float[Tensor, "n k*s y x"]:
+    def cells(self, source: Float[Tensor, "n s h w"]) -> Float[Tensor, "n ks y x"]:
         """What each cell sees; sides of y - 8 and x - 8 pixels lie beside each other, and border pixels go on."""
         (h, w), g = source.shape[2:], self.grid
         high, wide = (-(-side // (4 * g)) * 4 for side in (h, w))
