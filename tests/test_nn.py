@@ -54,8 +54,19 @@ def test_without_a_vector_it_is_plain_batch_norm():
 def test_projection_adds_the_inner_product():
     head = Project(16, 4, spectral=False)
     x, vector = torch.randn(3, 16), torch.randn(3, 4)
-    expected = head.linear(x)[:, 0] + (vector @ head.match.weight.T * x).sum(1) / 4
+    expected = head.linear(x)[:, 0] + (vector @ head.match.linear.weight.T * x).sum(1) / 4
     torch.testing.assert_close(head(x, vector), expected)
+
+
+def test_what_is_asked_is_heard_as_loudly_as_how_real_it_looks():
+    """With spectral norms, whatever the number of features and the length of the vector."""
+    for features, length in ((16, 0.1), (2048, 10.0)):
+        head = Project(features, 8, spectral=True)
+        for _ in range(20):  # power iterations
+            head(torch.randn(2, features), torch.randn(2, 8))
+        toward = head.eval().match(length * torch.randn(50, 8))
+        assert toward.norm(dim=1).max() < 1.05
+        assert toward.norm(dim=1).mean() > 0.4
 
 
 def test_doubling_keeps_what_is_even():

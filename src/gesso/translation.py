@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gesso.adversarial import Adversarial, AdversarialConfig, Given, Truncation, primer_critic
 from gesso.contract.family import Batch, Condition, Facts
 from gesso.errors import GessoError
-from gesso.nn import AskedNorm, Doubling, UpBlock, channels_at, normalised
+from gesso.nn import AskedNorm, Doubling, Match, UpBlock, channels_at, normalised
 from gesso.options import Field
 
 __all__ = [
@@ -235,14 +235,14 @@ class Patches(nn.Module):
         ):  # fmt: skip
             layers += [normalised(nn.Conv2d(inside, outside, size, stride, 1), True), nn.LeakyReLU(0.2)]
         self.layers, self.judge = nn.Sequential(*layers), normalised(nn.Conv2d(4 * width, 1, 3, padding=1), True)
-        self.match = normalised(nn.Linear(asked, 4 * width, bias=False), True) if asked else None
+        self.match = Match(asked, 4 * width, True) if asked else None
 
     def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "n v"] | None) -> Float[Tensor, "n 1 _ _"]:
         """The map of judgements (projection: Miyato & Koyama 2018, eq. 3)."""
         x = self.layers(x)
         y = self.judge(x)
         if self.match is not None:
-            y = y + (x * self.match(vector)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
+            y = y + (x * self.match(vector)[:, :, None, None]).sum(1, keepdim=True)
         return y
 
 

@@ -23,7 +23,7 @@ from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.losses import gaussian_kl
-from gesso.nn import AskedNorm, Doubling, UpBlock, channels_at, levels, normalised
+from gesso.nn import AskedNorm, Doubling, Match, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
 from gesso.text import attend
 
@@ -190,7 +190,7 @@ class Eye(nn.Module):
         features = widths[-1] * (height >> n) * (width >> n)
         self.real = normalised(nn.Linear(features, 1), True)
         self.fits = normalised(nn.Linear(features, 1), True) if asked else None
-        self.match = normalised(nn.Linear(asked, features, bias=False), True) if asked else None
+        self.match = Match(asked, features, True) if asked else None
 
     def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "m d"] | None) -> Judged:
         """Each picture beside each of m texts, by projection (Miyato & Koyama 2018, eq. 3)."""
@@ -199,7 +199,7 @@ class Eye(nn.Module):
         x = x.flatten(1)
         if self.fits is None or self.match is None:
             return self.real(x)[:, 0].float(), None
-        table = self.fits(x) + x @ self.match(vector).T / x.shape[1] ** 0.5
+        table = self.fits(x) + x @ self.match(vector).T
         return self.real(x)[:, 0].float(), table.float()
 
 

@@ -163,23 +163,39 @@ class DownBlock(nn.Module):
         return self.gain * y + self.skip(F.avg_pool2d(x, 2))
 
 
-class Project(nn.Module):
-    """A critic's last layer: a linear judgement plus the inner product with what was asked for.
+class Match(nn.Module):
+    """What a critic takes the inner product of its features with, to judge whether they are what was asked for.
 
-    Miyato & Koyama 2018, eq. 3, with a linear map of the conditions' vector in the place of the class's.
+    Miyato & Koyama 2018, eq. 3, with a linear map of the conditions' vector in the place of the class's. Where norms
+    are spectral, what it gives has at most length one, as the linear judgement beside it has: divided by the root of
+    the number of features, as befits weights of the usual spread, it would hardly be heard.
     """
+
+    def __init__(self, asked: int, features: int, spectral: bool):
+        super().__init__()
+        self.linear = normalised(nn.Linear(asked, features, bias=False), spectral)
+        self.spectral = spectral
+
+    def forward(self, vector: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:
+        """vector: of the conditions."""
+        if self.spectral:
+            return self.linear(F.normalize(vector, dim=1))
+        y = self.linear(vector)
+        return y / y.shape[1] ** 0.5
+
+
+class Project(nn.Module):
+    """A critic's last layer: a linear judgement, plus how well the features match what was asked for."""
 
     def __init__(self, features: int, asked: int, spectral: bool):
         super().__init__()
         self.linear = normalised(nn.Linear(features, 1), spectral)
-        self.match = normalised(nn.Linear(asked, features, bias=False), spectral) if asked else None
+        self.match = Match(asked, features, spectral) if asked else None
 
     def forward(self, x: Float[Tensor, "n f"], vector: Float[Tensor, "n d"] | None) -> Float[Tensor, " n"]:
         """One judgement per picture."""
         y = self.linear(x)[:, 0]
-        if self.match is not None:
-            y = y + (self.match(vector) * x).sum(1) / x.shape[1] ** 0.5
-        return y
+        return y if self.match is None else y + (self.match(vector) * x).sum(1)
 
 
 class ScaleGradient(torch.autograd.Function):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.nn import normalised
+from gesso.nn import Match, normalised
 from gesso.primer.frozen import Frozen, as_rgba
 from gesso.primer.own import OwnNetwork
 
@@ -48,14 +48,14 @@ class Head(nn.Module):
     def __init__(self, body: nn.Module, width: int, asked: int):
         super().__init__()
         self.body, self.judge = body, normalised(nn.Conv2d(width, 1, 1), True)
-        self.match = normalised(nn.Linear(asked, width, bias=False), True) if asked else None
+        self.match = Match(asked, width, True) if asked else None
 
     def forward(self, x: Float[Tensor, "n c h w"], vector: Float[Tensor, "n d"] | None) -> Float[Tensor, "n k"]:
         """k: places of the last map. What is asked for enters by projection (Miyato & Koyama 2018, eq. 3)."""
         x = self.body(x)
         y = self.judge(x)
         if self.match is not None:
-            y = y + (x * self.match(vector)[:, :, None, None]).sum(1, keepdim=True) / x.shape[1] ** 0.5
+            y = y + (x * self.match(vector)[:, :, None, None]).sum(1, keepdim=True)
         return y.flatten(1)
 
 
