@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gesso.contract.family import Batch, Condition, Facts
-from gesso.nn import normalised
+from gesso.nn import Decoder, normalised
 from gesso.text import PretrainedReader, Reader, Vocabulary, reading
 
-__all__ = ["Asked", "Conditioner", "Conditions"]
+__all__ = ["Asked", "AskedDecoder", "Conditioner", "Conditions"]
 
 
 class Asked(NamedTuple):
@@ -111,3 +111,19 @@ class Conditioner(nn.Module):
             words, sentence, there = self.text(of["text"])
             vectors.append(sentence)
         return Asked(torch.stack(vectors).sum(0), words, there)
+
+
+class AskedDecoder(nn.Module):
+    """The decoder of `nn`; what is asked for enters by its norms."""
+
+    def __init__(self, conditions: Conditions, latent: int, width: int, asked_width: int):
+        """latent: numbers of a latent; width: channels that every level multiplies; asked_width: of the vector."""
+        super().__init__()
+        facts = conditions.facts
+        self.asked = conditions.conditioner(asked_width)
+        shape = (facts.channels, facts.height, facts.width)
+        self.decoder = Decoder(latent, width, shape, asked_width if self.asked else 0)
+
+    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1]."""
+        return self.decoder(z, self.asked(*given).vector if self.asked else None)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Truncation, primer_critic
 from gesso.augment import OPERATIONS
-from gesso.conditioning import Conditions
+from gesso.conditioning import AskedDecoder, Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts
-from gesso.nn import Decoder, DownBlock, Project, channels_at, dcgan_init, levels, normalised
+from gesso.nn import DownBlock, Project, channels_at, dcgan_init, levels, normalised
 from gesso.options import Field
 
 
@@ -59,18 +59,9 @@ class GANConfig(AdversarialConfig):
         return self
 
 
-class ResidualGenerator(nn.Module):
-    """The decoder of `nn.py`, as a generator; what is asked for enters by its norms."""
-
-    def __init__(self, config: GANConfig, facts: Facts, conditions: Conditions):
-        super().__init__()
-        self.asked = conditions.conditioner(config.asked_width)
-        shape = (facts.channels, facts.height, facts.width)
-        self.decoder = Decoder(config.latent, config.width, shape, config.asked_width if self.asked else 0)
-
-    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
-        """Pictures in [-1, 1]."""
-        return self.decoder(z, self.asked(*given).vector if self.asked else None)
+def residual_generator(config: GANConfig, facts: Facts, conditions: Conditions) -> AskedDecoder:
+    """The decoder that the VAE has, too."""
+    return AskedDecoder(conditions, config.latent, config.width, config.asked_width)
 
 
 class ResidualCritic(nn.Module):
@@ -146,7 +137,7 @@ class StridedCritic(nn.Module):
         return self.judge(self.layers(x).flatten(1), self.asked(*given).vector if self.asked else None)
 
 
-GENERATORS = {"residual": ResidualGenerator, "dcgan": DCGANGenerator}
+GENERATORS = {"residual": residual_generator, "dcgan": DCGANGenerator}
 
 
 CRITICS = {"strided": StridedCritic, "residual": ResidualCritic, "primer": primer_critic}

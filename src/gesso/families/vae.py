@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.conditioning import Conditions
+from gesso.conditioning import AskedDecoder, Conditions
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
 from gesso.losses import gaussian_kl
-from gesso.nn import Decoder, channels_at, levels
+from gesso.nn import channels_at, levels
 from gesso.options import Field, Options
 from gesso.primer.distance import Distance
 
@@ -85,20 +85,6 @@ class Recogniser(nn.Module):
         return mean, log_variance.clamp(-12, 6)
 
 
-class Drawer(nn.Module):
-    """The decoder of `nn.py`; what is asked for enters by its norms."""
-
-    def __init__(self, config: VAEConfig, facts: Facts, conditions: Conditions):
-        super().__init__()
-        self.asked = conditions.conditioner(config.asked_width)
-        shape = (facts.channels, facts.height, facts.width)
-        self.decoder = Decoder(config.latent, config.width, shape, config.asked_width if self.asked else 0)
-
-    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
-        """Pictures in [-1, 1]."""
-        return self.decoder(z, self.asked(*given).vector if self.asked else None)
-
-
 class VAE(Encoder[VAEConfig, VAEKnobs]):
     """A recogniser that looks and a decoder that draws, tied by the evidence lower bound."""
 
@@ -124,7 +110,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
         self.parts = nn.ModuleDict(
             {
                 "recogniser": Recogniser(config, facts, self.conditions),
-                "decoder": Drawer(config, facts, self.conditions),
+                "decoder": AskedDecoder(self.conditions, config.latent, config.width, config.asked_width),
             }
         )
         self.distance = Distance(look="quick") if config.perceptual else None
