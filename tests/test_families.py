@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gesso import tasks
+from gesso.adversarial import others
 from gesso.contract.family import Clock, Condition, Encoder, Facts
 from gesso.families.gan import GAN
 from gesso.text import Vocabulary
@@ -237,6 +238,14 @@ def test_labels_and_captions_go_together(name, fabric):
     *_, both = family.sample(z, condition, family.Knobs())
     *_, alone = family.sample(z, Condition(text=condition.text), family.Knobs())
     assert not torch.equal(both, alone)
+
+
+def test_another_asked_for_something_else():
+    """The next in the batch that did; a batch of one mind has no others."""
+    label, text = torch.tensor([0, 0, 1, 1, 0]), torch.tensor([[5, 6]] * 4 + [[5, 7]])
+    assert others((label,)).tolist() == [2, 2, 4, 4, 2]
+    assert others((label, text)).tolist() == [2, 2, 4, 4, 0]
+    assert others((torch.zeros(3),)).tolist() == [0, 1, 2]
 
 
 def test_conditions_are_dropped_as_often_as_asked(fabric):

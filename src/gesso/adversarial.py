@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
@@ -49,6 +49,7 @@ class AdversarialConfig(Learning):
     )
     head_width: int = Field(default=64, ge=8, le=512, description="Channels of the heads on the primer.")
     eye_width: int = Field(default=32, ge=0, le=512, description="Channels of the eye for pixels beside them; 0: none.")
+    latent: int = Field(default=128, ge=1, le=4096, description="Numbers that a picture is drawn from.")
     lr: float = Field(default=8e-4, gt=0, le=1, description="Learning rate of the generator.")
     critic_lr: float = Field(default=1.6e-3, gt=0, le=1, description="Learning rate of the critic.")
     decay: float = Field(
@@ -127,6 +128,15 @@ def primer_critic(config: AdversarialConfig, facts: Facts, conditions: Condition
     size, primer = (facts.height, facts.width), network(path) if config.network else load()
     asked = conditions.conditioner(config.head_width, spectral=True)
     return PrimerCritic(primer, size, facts.channels, config.head_width, config.eye_width, asked)
+
+
+def others(given: Given) -> Int[Tensor, " n"]:
+    """For each picture of a batch the next that was asked for something else, by its number; itself if there is none."""
+    asked = torch.cat([tensor.reshape(len(tensor), -1) for tensor in given], 1)
+    mine = torch.arange(len(asked), device=asked.device)
+    following = (mine[:, None] + mine) % len(asked)
+    differ = (asked[:, None] != asked[following]).any(2)
+    return (mine + differ.int().argmax(1)) % len(asked)
 
 
 Choices = TypeVar("Choices", bound=AdversarialConfig)
@@ -252,7 +262,8 @@ class Adversarial(Family[Choices, Handles]):
         """
         sets = [(known, tuple(given)), (seen, tuple(given))]
         if self.config.mismatched and given:
-            sets.append((known, tuple(tensor.roll(1, 0) for tensor in given)))
+            which = others(given)
+            sets.append((known, tuple(tensor[which] for tensor in given)))
         if self.couples:
             judged = [[y.float() for y in self._judged(views, asked)] for views, asked in sets]
         else:
@@ -322,6 +333,10 @@ class Adversarial(Family[Choices, Handles]):
         """The critic may step faster than the generator (two time scales; Heusel et al. 2017)."""
         c = self.config
         return Adam(lr=c.critic_lr if part == "critic" else c.lr, betas=(c.beta1, c.beta2))
+
+    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
+        """Latents from N(0, 1)."""
+        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
 
     def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
         """Labels, then pieces of texts, as far as the family takes them."""

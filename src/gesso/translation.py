@@ -342,10 +342,6 @@ class Translating(Adversarial[Choices, Truncation]):
         """Labels, then pieces of texts, as far as the family takes them, then the source."""
         return (*super().inputs(asked, n), self.source(asked, n))
 
-    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
-        """Latents from N(0, 1)."""
-        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
-
     def sample(self, z: Tensor, condition: Condition, knobs: Truncation) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the generator."""
         yield self.parts["generator"](z * knobs.truncation, *self.inputs(condition, len(z))).float()

@@ -34,7 +34,6 @@ class GANConfig(AdversarialConfig):
     norm: Literal["spectral", "batch", "none"] = Field(
         default="spectral", description="What holds the critic in check."
     )
-    latent: int = Field(default=128, ge=1, le=4096, description="Numbers that a picture is drawn from.")
     width: int = Field(
         default=32, ge=4, le=512, description="Channels of the generator, the unit that every level multiplies."
     )
@@ -182,10 +181,6 @@ class GAN(Adversarial[GANConfig, Truncation]):
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
         """One pass of the generator."""
         return Made((self.parts["generator"](self.prior(len(batch.image), rng), *given),))
-
-    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
-        """Latents from N(0, 1)."""
-        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
 
     def sample(self, z: Tensor, condition: Condition, knobs: Truncation) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the generator."""

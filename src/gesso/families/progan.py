@@ -36,7 +36,6 @@ class ProGANConfig(AdversarialConfig):
     norm: Literal["equalised", "spectral"] = Field(
         default="equalised", description="How the critic's weights are held: by He's constant, or by spectral norm."
     )
-    latent: int = Field(default=128, ge=1, le=4096, description="Numbers that a picture is drawn from.")
     width: int = Field(
         default=16, ge=4, le=512, description="Channels of the generator at full size; twice as many a stage below."
     )
@@ -319,10 +318,6 @@ class ProGAN(Adversarial[ProGANConfig, ProGANKnobs]):
     def judged(self, views: Sequence[Tensor], given: Given) -> list[Float[Tensor, "n _"]]:
         """One judgement a picture."""
         return [self.parts["critic"](views[0], *given, blend=self.generator.standing.blend)[:, None]]
-
-    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
-        """Latents from N(0, 1)."""
-        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
 
     def sample(self, z: Tensor, condition: Condition, knobs: ProGANKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the generator; raises GessoError for a stage that it has not reached."""

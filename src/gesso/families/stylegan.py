@@ -383,10 +383,6 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
     def _noises(self, n: int, rng: torch.Generator) -> list[Tensor]:
         return [torch.randn(n, 1, *shape, generator=rng, device=rng.device) for shape in self.generator.shapes]
 
-    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n l"]:
-        """Latents from N(0, 1)."""
-        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
-
     def sample(self, z: Tensor, condition: Condition, knobs: Styling) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the generator."""
         drawing = Drawing(self.generator, knobs, self.config.latent).to(z.device)
