@@ -131,7 +131,7 @@ def primer_critic(config: AdversarialConfig, facts: Facts, conditions: Condition
 
 
 def others(given: Given) -> Int[Tensor, " n"]:
-    """For each picture of a batch the next that was asked for something else, by its number; itself if there is none."""
+    """For each picture of a batch the number of the next that was asked for something else, or its own."""
     asked = torch.cat([tensor.reshape(len(tensor), -1) for tensor in given], 1)
     mine = torch.arange(len(asked), device=asked.device)
     following = (mine[:, None] + mine) % len(asked)
