@@ -85,7 +85,7 @@ class AdversarialConfig(Learning):
         default=0.0, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
     )
     mismatched: bool = Field(
-        default=False, description="Real pictures with the conditions of others count as made, too."
+        default=True, description="Real pictures with the conditions of others count as made, too."
     )
 
     @field_validator("network", "text_encoder")

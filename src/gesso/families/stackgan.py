@@ -50,18 +50,17 @@ class StackGANConfig(AdversarialConfig):
     critic_width: int = Field(default=32, ge=4, le=512, description="Channels of the critic, likewise.")
     heads: int = Field(default=2, ge=1, le=16, description="Words that a place of the picture may heed at once.")
     batch: int = Field(
-        default=16,
+        default=32,
         ge=1,
         le=4096,
         description="Pictures a step, over all processes; unless set, 64 on a GPU and above 32 × 32 pixels.",
     )
-    kl: float = Field(default=1.0, ge=0, description="Weight that keeps what the text says near a normal distribution.")
+    kl: float = Field(default=0.1, ge=0, description="Weight that keeps what the text says near a normal distribution.")
     agree: float = Field(default=1.0, ge=0, description="Weight that makes the small picture like the large one.")
     captions: bool = Field(default=True, description="Learn the captions; without them it draws from labels alone.")
     drop: float = Field(
         default=0.1, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
     )
-    mismatched: bool = Field(default=True, description="Real pictures with the texts of others count as made, too.")
 
 
 class StackGANKnobs(Truncation):
