@@ -1,10 +1,12 @@
 """The gallery of families: docs/pictures/family-NAME.webp.
 
     python -m bench.show_families grid HOME RUN NAME [--count 60] [name=value ...]
+    python -m bench.show_families texts HOME RUN NAME
     python -m bench.show_families layers HOME RUN NAME
     python -m bench.show_families translated HOME RUN NAME [--count 36]
 
-`grid`: the first pictures of a run, from seed 0 on, nothing picked; of one with labels, a row a label. `layers`: of
+`grid`: the first pictures of a run, from seed 0 on, nothing picked; of one with labels, a row a label. `texts`: a row
+for each of some prompts, of seeds 0 to 11. `layers`: of
 each seed the foreground, the background and the whole. `translated`: above what is made of them, sources: held-out
 ones, with the true pictures below, where there are some, else any.
 """
@@ -29,6 +31,14 @@ PLACE = Path(__file__).parents[1] / "docs" / "pictures"
 MOST = 195_000  # bytes of a file
 QUALITIES = (90, 84, 78, 70, 60, 50)
 ACROSS = 12
+PROMPTS = (  # for models that learned blossoms
+    "a large yellow daisy with 12 petals on a stem on pale blue",
+    "a large pink rose on charcoal",
+    "a medium sized red poppy on a stem on cream",
+    "a small violet and orange tulip on a stem on sage",
+    "a large white lily with 6 petals on night blue",
+    "a small sky blue primrose with 5 petals on sand",
+)
 
 Rows = list[list[np.ndarray]]
 
@@ -45,6 +55,12 @@ def grid(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
         seeds = range(ACROSS)
         return [[one.image for one in draw(model.family, seeds, label, chosen)] for label in model.labels]
     return [[one.image for one in draw(model.family, some, None, chosen)] for some in batched(range(count), ACROSS)]
+
+
+def texts(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
+    """A row a prompt, a column a seed."""
+    chosen = model.family.Knobs.from_pairs(knobs)
+    return [[one.image for one in draw(model.family, range(ACROSS), None, chosen, prompt)] for prompt in PROMPTS]
 
 
 def layers(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
@@ -92,7 +108,7 @@ def write(name: str, rows: Rows) -> Path:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("what", choices=("grid", "layers", "translated"))
+    words.add_argument("what", choices=("grid", "texts", "layers", "translated"))
     words.add_argument("home", type=Path)
     words.add_argument("run")
     words.add_argument("name")
@@ -100,7 +116,7 @@ def main() -> None:
     words.add_argument("--count", type=int, default=60)
     options = words.parse_args()
     model = gesso.load(options.run, home=options.home)
-    make = {"grid": grid, "layers": layers, "translated": translated}[options.what]
+    make = {"grid": grid, "texts": texts, "layers": layers, "translated": translated}[options.what]
     print(write(options.name, make(model, options.count, options.home, options.knobs)))
 
 

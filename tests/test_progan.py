@@ -76,7 +76,7 @@ def test_real_pictures_are_those_of_the_stage(critic, facts):
 
 def test_it_draws_at_every_stage_that_it_has_reached(fabric, facts):
     """In the middle of a run it stands at the second of three stages, and so do copies of it."""
-    learner = Learner(made(facts), fabric, Engine())
+    learner = Learner(made(facts, last=0.6), fabric, Engine())
     batches = Batches(paint(32), facts, seed=0, batch=8)
     for step in (0, 3):
         learner.step(batches.at(step, torch.device("cpu")), Clock(step, step, 10), 0)
@@ -128,7 +128,7 @@ def test_truncation_leads_to_the_mean(networks, facts):
 
 def test_growth_may_begin_later(facts):
     """At 8 pixels: of three stages, two share the run."""
-    family = made(facts, first=8)
+    family = made(facts, first=8, last=0.6)
     batch = Batch(torch.zeros(2, 3, 16, 16), torch.tensor([0, 1]))
     found = []
     for seen in (0, 39, 100):

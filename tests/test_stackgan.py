@@ -154,7 +154,8 @@ def test_labels_and_texts_together():
     facts = Facts(
         channels=3, height=16, width=16, labels=("a", "b"), vocabulary=Vocabulary.learn(TEXTS).dump(), count=4
     )
-    family = made(facts)
+    assert made(facts).takes == {"text"}
+    family = made(facts, labels=True)
     assert family.takes == {"label", "text"}
     learned(family)
     family.eval()

@@ -159,6 +159,7 @@ class Adversarial(Family[Choices, Handles]):
         self.conditions = Conditions(facts, config.labels, config.captions, config.text_encoder)
         self.takes = frozenset(self.conditions.kinds)
         self.game = ADVERSARIAL[config.loss]
+        self.mismatched = config.mismatched and self.conditions.differ
 
     def players(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
         """All parts."""
@@ -261,7 +262,7 @@ class Adversarial(Family[Choices, Handles]):
         In one batch, unless the critic judges the pictures of a batch together.
         """
         sets = [(known, tuple(given)), (seen, tuple(given))]
-        if self.config.mismatched and given:
+        if self.mismatched and given:
             which = others(given)
             sets.append((known, tuple(tensor[which] for tensor in given)))
         if self.couples:

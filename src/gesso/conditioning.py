@@ -47,6 +47,11 @@ class Conditions:
         return bool(self.kinds)
 
     @property
+    def differ(self) -> bool:
+        """Whether pictures can be asked for different things."""
+        return "text" in self.kinds or ("label" in self.kinds and len(self.facts.labels) > 1)
+
+    @property
     def null(self) -> int:
         """The number of no label."""
         return len(self.facts.labels)
@@ -72,12 +77,19 @@ class Conditions:
         return tuple(out)
 
     def dropped(self, given: Sequence[Tensor], share: float, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """The conditions, each of them null for a random share of the pictures, in [0, 1]."""
-        if not share or not given:
+        """The conditions, each of them null for a random share of the pictures, in [0, 1].
+
+        Of two kinds of condition, a third of the pictures has one alone and a third the other, so that a drawing can
+        be asked for by either: where both are always there, what both say is learned from the shorter.
+        """
+        if not given or (not share and len(given) == 1):
             return tuple(given)
         out: list[Tensor] = []
-        for kind, tensor in zip(self.kinds, given, strict=True):
+        alone = torch.rand(len(given[0]), generator=rng, device=given[0].device) * 3 if len(given) > 1 else None
+        for number, (kind, tensor) in enumerate(zip(self.kinds, given, strict=True)):
             gone = torch.rand(len(tensor), generator=rng, device=tensor.device) < share
+            if alone is not None:
+                gone |= alone.long() == number
             nothing = tensor.new_tensor(self.null) if kind == "label" else self.reader.ids([""]).to(tensor)
             out.append(torch.where(gone.reshape(-1, *[1] * (tensor.dim() - 1)), nothing, tensor))
         return tuple(out)

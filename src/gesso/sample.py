@@ -87,15 +87,19 @@ def draw(
         for i, seed in enumerate(chunk):
             rng = torch.Generator().manual_seed(seed)
             latents.append(family.prior(1, rng))
-            if numbers[i] is None and "label" in family.asks:
-                numbers[i] = int(torch.randint(len(family.facts.labels), (), generator=rng))
-            if words[i] is None and family.facts.captions and "text" in family.asks:
+            if numbers[i] is not None or words[i] is not None:
+                continue  # what is asked for by the one alone, the other must not contradict
+            if family.facts.captions and "text" in family.asks:
                 words[i] = family.facts.captions[int(torch.randint(len(family.facts.captions), (), generator=rng))]
+            elif "label" in family.asks:
+                numbers[i] = int(torch.randint(len(family.facts.labels), (), generator=rng))
         fill = [*range(len(chunk)), *[len(chunk) - 1] * (size - len(chunk))]
         asked = Condition()
         if "label" in family.asks:
-            asked.label = torch.tensor([numbers[i] for i in fill], dtype=torch.long, device=device)
-        if "text" in family.asks and words[0] is not None:
+            null = len(family.facts.labels)
+            which = [null if (number := numbers[i]) is None else number for i in fill]
+            asked.label = torch.tensor(which, dtype=torch.long, device=device)
+        if "text" in family.asks and any(words[i] for i in fill):
             asked.text = [words[i] or "" for i in fill]
         if "source" in family.asks and sources is not None:
             given = np.stack([sources[start + i] for i in fill])

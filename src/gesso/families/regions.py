@@ -69,8 +69,6 @@ class RegionsConfig(AdversarialConfig):
     def _fits(self) -> "RegionsConfig":
         if self.divide != "alpha" and "colour" in self.augment:
             raise ValueError("a picture and its source cannot change colour together; leave colour out of augment")
-        if self.divide == "alpha" and self.mismatched:
-            raise ValueError("a background fits every condition; mismatched needs divide=layout or divide=grid")
         return self
 
     @property
@@ -276,6 +274,7 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
     def __init__(self, config: RegionsConfig, facts: Facts):
         super().__init__(config, facts)
         self.layered, self.needs = config.divide == "alpha", self.needed(config)
+        self.mismatched = self.mismatched and not self.layered  # a background fits every condition
         if not self.layered and not facts.source:
             raise GessoError(
                 f"Regions of a {config.divide} need a source of each picture.",

@@ -57,7 +57,8 @@ class StackGANConfig(AdversarialConfig):
     )
     kl: float = Field(default=0.1, ge=0, description="Weight that keeps what the text says near a normal distribution.")
     agree: float = Field(default=1.0, ge=0, description="Weight that makes the small picture like the large one.")
-    captions: bool = Field(default=True, description="Learn the captions; without them it draws from labels alone.")
+    captions: bool = Field(default=True, description="Learn the captions.")
+    labels: bool = Field(default=False, description="Learn the classes where the data has them, too.")
     drop: float = Field(
         default=0.1, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
     )
@@ -295,7 +296,7 @@ class StackGAN(Adversarial[StackGANConfig, StackGANKnobs]):
             right += [real[:n, None], table[:n].diagonal()[:, None]]
             made += [real[n:, None], table[n:].diagonal()[:, None]]
             wrong += [real[:n, None], others[:, None]]
-        return right, made, wrong if self.config.mismatched else []
+        return right, made, wrong if self.mismatched else []
 
     def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
         """Latents from N(0, 1): of the picture, then of what the text leaves open."""
