@@ -49,6 +49,12 @@ def test_layers_add_up_to_what_is_pasted(channels):
     assert (layers.whole - layers.pasted).abs().max() <= 0.5
 
 
+@pytest.mark.parametrize(("channels", "divide", "alike"), [(4, "alpha", True), (3, "alpha", False), (4, "grid", False)])
+def test_figures_are_compared_without_a_ground(channels, divide, alike):
+    """What was learned from has one only where pictures are opaque, or where they are made of a source."""
+    assert regions(channels, divide=divide).alike == ({"layer": "foreground"} if alike else {})
+
+
 def test_fusion_begins_as_pasting_and_learns(fabric):
     torch.manual_seed(0)
     family = Regions(Regions.Config.of(TINY), Facts(channels=4, height=16, width=16))

@@ -16,6 +16,7 @@ from gesso.families.pix2pix import Pix2Pix
 from gesso.files import sha256_of
 from gesso.marks.picture import straight
 from gesso.marks.recipe import read_recipe, read_source
+from gesso.store import Run
 from gesso.translate import translated, windows
 from gesso.translation import ResidualTranslator, UNet, as_channels, continued, mirrored, unfollowed
 
@@ -286,15 +287,21 @@ def test_mistakes_are_sentences(home, tmp_path, monkeypatch, run, pictures, opti
         ask(home, run, *(home / "pictures" / name for name in pictures), **options)
 
 
-def test_sources_that_came_in_pairs_cannot_be_made(home, tmp_path):
-    """A run whose data set is gone, or was imported as pairs, knows no way from a picture to a source."""
-    for path in (home / "datasets").glob("noise*"):
-        path.rename(path.with_name("elsewhere"))
+def test_a_run_remembers_how_its_sources_were_made(home, tmp_path):
+    """Its data set may be gone; sources that were imported as pairs cannot be made of a picture."""
+    picture, folder = home / "pictures" / "b.jpg", Run.open(home, "2")
+    (home / "datasets" / "noise").rename(home / "datasets" / "elsewhere")
     try:
-        with pytest.raises(GessoError, match="were not made from its pictures"):
-            ask(home, "2", home / "pictures" / "b.jpg", from_picture=True)
+        assert ask(home, "2", picture, from_picture=True, out=tmp_path)[0].paths
     finally:
         (home / "datasets" / "elsewhere").rename(home / "datasets" / "noise")
+    data = folder.record["data"]
+    folder.update(data={**data, "pairs": "folders"})
+    try:
+        with pytest.raises(GessoError, match="were not made from its pictures"):
+            ask(home, "2", picture, from_picture=True)
+    finally:
+        folder.update(data=data)
 
 
 @pytest.mark.parametrize("family", [Pix2Pix, CUT])

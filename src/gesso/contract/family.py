@@ -11,7 +11,7 @@ width may differ. Time is an argument: whatever changes during a run is a pure f
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -143,6 +143,11 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
         there = {"label": bool(self.facts.labels), "text": bool(self.facts.vocabulary)}
         wanted = {"source" if what == "pair" else what for what in self.needs | self.takes}
         return frozenset(what for what in wanted if there.get(what, True))
+
+    @property
+    def alike(self) -> dict[str, Any]:
+        """Knobs by which drawn pictures are of the kind that was learned from, and so can be compared with it."""
+        return {}
 
     @abstractmethod
     def turns(self, clock: Clock) -> Sequence[Turn]:

@@ -12,7 +12,7 @@ and one CNN that sees all; weights of both at every place fuse their features (L
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -294,6 +294,11 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
     def asks(self) -> frozenset[str]:
         """Backgrounds are there to learn from: no drawing asks for one."""
         return super().asks - {"source"} if self.layered else super().asks
+
+    @property
+    def alike(self) -> dict[str, Any]:
+        """Of pictures with transparency, figures were learned: without a ground."""
+        return {"layer": "foreground"} if self.layered and self.facts.channels == 4 else {}
 
     def make(self, batch: Batch, given: Given, clock: Clock, rng: torch.Generator) -> Made:
         """One pass of the generator, shown to its critics as a whole and in layers, or with its source."""

@@ -115,7 +115,7 @@ def _drawn(options: MeasureOptions, folder: "Run", numbers: "np.ndarray", home: 
     from gesso.measure.report import Set
 
     model = tasks.load(str(folder.root), home, options.device)
-    knobs = model.family.Knobs.from_pairs(options.set)
+    knobs = model.family.Knobs.from_pairs(options.set, model.family.alike)
     asked = _as_often(numbers, model.labels, options.count) if model.labels else None
     drawn = yield from tasks.drawing(model, range(options.seed, options.seed + options.count), asked, knobs, home)
     seen = np.array([model.labels.index(one.label) for one in drawn]) if model.labels else None

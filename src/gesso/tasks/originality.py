@@ -124,7 +124,9 @@ def _drawn(options: OriginalityOptions, home: Path) -> Any:
 
     model = tasks.load(options.run, home, options.device)
     seeds = range(options.seed, options.seed + options.count)
-    drawn = yield from tasks.drawing(model, seeds, knobs=model.family.Knobs.from_pairs(options.set), home=home)
+    drawn = yield from tasks.drawing(
+        model, seeds, knobs=model.family.Knobs.from_pairs(options.set, model.family.alike), home=home
+    )
     return np.stack([one.image for one in drawn]), [f"seed {one.seed}" for one in drawn], model.step
 
 

@@ -149,7 +149,7 @@ class Train(Task[TrainOptions]):
             "accumulate": options.accumulate, "processes": fabric.world_size,
             "data": {
                 "name": pack.name, "fingerprint": pack.fingerprint, "count": len(subject.rows),
-                "held_out": options.hold_out, "rights": pack.rights(),
+                "pairs": pack.pairs, "held_out": options.hold_out, "rights": pack.rights(),
             },
             "source": other and {
                 "name": other.name, "fingerprint": other.fingerprint, "count": other.count, "rights": other.rights(),

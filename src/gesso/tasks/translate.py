@@ -118,15 +118,10 @@ class Translate(Task[TranslateOptions]):
 
 
 def _kind(model: "Model", home: Path) -> str:
-    """What the sources of a run's data set are; "" where it is gone, or had none of its own."""
-    from gesso.data import open_pack
+    """What the sources of a run's data set are; "" where it had none of its own."""
     from gesso.store import Run
 
-    data = Run.open(home, model.run).record.get("data")
-    try:
-        return open_pack(data["name"], home).pairs if data else ""
-    except GessoError:
-        return ""
+    return (Run.open(home, model.run).record.get("data") or {}).get("pairs", "")
 
 
 def _made(kind: str) -> bool:

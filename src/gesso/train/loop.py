@@ -201,6 +201,8 @@ class _Trip:
         write_sheet(path, rows)
         self.looked = self.step
         if self.watch is not None:
+            if family.alike:
+                pictures = list(draw(family, range(PREVIEWS), wanted, family.Knobs.of(family.alike), sources=sources))
             figures = self.watch.look(family, pictures)
             self._show(figures, SHOWN)
             yield from self._write(figures)

@@ -92,7 +92,7 @@ class Eye:
         for first in range(GRID, GRID + most, GRID):
             labels = [self.labels[i % len(self.labels)] for i in range(first, first + GRID)] if self.labels else None
             given = None if self.sources is None else self.sources[np.arange(first, first + GRID) % len(self.sources)]
-            out += draw(family, range(first, first + GRID), labels, sources=given)
+            out += draw(family, range(first, first + GRID), labels, family.Knobs.of(family.alike), sources=given)
             spent = time.monotonic() - begun
             if self.made is None and spent * (len(out) + GRID) / len(out) > SECONDS:
                 break
