@@ -84,8 +84,11 @@ class AdversarialConfig(Learning):
     drop: float = Field(
         default=0.0, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
     )
-    mismatched: bool = Field(
-        default=True, description="Real pictures with the conditions of others count as made, too."
+    mismatched: float = Field(
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="Share of the critic's loss in which real pictures with the conditions of others count as made.",
     )
 
     @field_validator("network", "text_encoder")
@@ -159,7 +162,7 @@ class Adversarial(Family[Choices, Handles]):
         self.conditions = Conditions(facts, config.labels, config.captions, config.text_encoder)
         self.takes = frozenset(self.conditions.kinds)
         self.game = ADVERSARIAL[config.loss]
-        self.mismatched = config.mismatched and self.conditions.differ
+        self.mismatched = config.mismatched if self.conditions.differ else 0.0
 
     def players(self, generator: nn.Module, critic: nn.Module) -> nn.ModuleDict:
         """All parts."""
@@ -230,8 +233,9 @@ class Adversarial(Family[Choices, Handles]):
             out["critic"] = torch.stack([self.game.critic(r, f).mean() for r, f in pairs]).mean()
             if judged_wrong:
                 pairs = zip(judged_real, judged_wrong, strict=True)
-                out["mismatched"] = 0.5 * torch.stack([self.game.critic(r, w).mean() for r, w in pairs]).mean()
-                out["critic"] = 0.5 * out["critic"]
+                loss = torch.stack([self.game.critic(r, w).mean() for r, w in pairs]).mean()
+                out["mismatched"] = self.mismatched * loss
+                out["critic"] = (1 - self.mismatched) * out["critic"]
             self._adapt(judged_real, judged_fake)
             out |= self._figures(judged_real, judged_fake)
         if turn.name != "critic":
@@ -239,8 +243,8 @@ class Adversarial(Family[Choices, Handles]):
             loss = torch.stack([self.game.generator(r.detach(), f).mean() for r, f in pairs]).mean()
             out["generator"] = led_past(loss, seen, ways) if led else loss
         if turn.name == "both" and not led:
-            halved = 2.0 if judged_wrong else 1.0
-            share.append(halved * generator_share(self.game, judged_real[0][:, 0], judged_fake[0][:, 0]))
+            less = 1 - self.mismatched if judged_wrong else 1.0
+            share.append(generator_share(self.game, judged_real[0][:, 0], judged_fake[0][:, 0]) / less)
             out["generator"] = out["generator"].detach()
         return out
 

@@ -274,7 +274,7 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
     def __init__(self, config: RegionsConfig, facts: Facts):
         super().__init__(config, facts)
         self.layered, self.needs = config.divide == "alpha", self.needed(config)
-        self.mismatched = self.mismatched and not self.layered  # a background fits every condition
+        self.mismatched *= not self.layered  # a background fits every condition
         if not self.layered and not facts.source:
             raise GessoError(
                 f"Regions of a {config.divide} need a source of each picture.",

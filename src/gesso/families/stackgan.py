@@ -55,6 +55,12 @@ class StackGANConfig(AdversarialConfig):
         le=4096,
         description="Pictures a step, over all processes; unless set, 64 on a GPU and above 32 × 32 pixels.",
     )
+    mismatched: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="Share of the critic's loss in which real pictures with the texts of others count as made.",
+    )
     kl: float = Field(default=0.1, ge=0, description="Weight that keeps what the text says near a normal distribution.")
     agree: float = Field(default=1.0, ge=0, description="Weight that makes the small picture like the large one.")
     captions: bool = Field(default=True, description="Learn the captions.")
