@@ -18,10 +18,12 @@ from gesso.tasks.shared import (
     Learned,
     collection,
     comparer,
+    destination,
     drawing,
     following,
     learned,
     learned_rows,
+    pictures_in,
     read_pixels,
     sources,
     working,
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
     from gesso.sample import Model
 
 __all__ = [
-    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "drawing", "families", "family",
-    "find_device", "find_home", "following", "learned", "learned_rows", "load", "read_pixels", "run", "sources", "task",
-    "working",
+    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "destination", "drawing", "families",
+    "family", "find_device", "find_home", "following", "learned", "learned_rows", "load", "pictures_in", "read_pixels",
+    "run", "sources", "task", "working",
 ]  # fmt: skip
 
 

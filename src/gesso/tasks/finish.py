@@ -88,7 +88,7 @@ class Finish(Task[FinishOptions]):
         from gesso.data import open_pack
         from gesso.patch import threads
 
-        files = _files(options.draft)
+        files = tasks.pictures_in(options.draft)
         if options.like is not None:
             options = yield from _again(options, home)
         pack = open_pack(options.data, home)
@@ -118,24 +118,6 @@ class Finish(Task[FinishOptions]):
                         yield Progress(done, total, "pictures", left)
                 yield Preview(own[-1], f"finished, {number + 1} of {len(files)}")
         yield Result(_verdict(options, facts, paths), tuple(paths), {"pictures": facts})
-
-
-def _files(given: tuple[Path, ...]) -> list[Path]:
-    """The drafts: files as they are named, and the pictures of folders in the order of their names."""
-    from gesso.data.reading import SUFFIXES
-    from gesso.data.write import natural
-
-    out = list[Path]()
-    for path in given:
-        place = path.expanduser()
-        if place.is_dir():
-            inside = [one for one in place.iterdir() if one.suffix.lower().lstrip(".") in SUFFIXES and one.is_file()]
-            if not inside:
-                raise GessoError(f"There is no picture in {place}.", "Name a draft, or a folder of drafts.")
-            out += sorted(inside, key=lambda one: natural(one.name))
-        else:
-            out.append(place)
-    return out
 
 
 def _targets(options: FinishOptions, files: list[Path]) -> list[list[Path]]:
@@ -179,6 +161,7 @@ def _map_of(path: Path) -> Path:
 
 def _again(options: FinishOptions, home: Path) -> "Generator[Event, None, FinishOptions]":
     """The choices of a finished picture's recipe; raises GessoError where it cannot be made again."""
+    from gesso import tasks
     from gesso.data import open_pack
     from gesso.files import sha256_of
     from gesso.finish.sources import changed_since
@@ -200,9 +183,9 @@ def _again(options: FinishOptions, home: Path) -> "Generator[Event, None, Finish
             "Import the old pictures again, or finish anew without --like.",
         )
     note = changed_since(taken, pack, options.like, "Finish anew without --like.")
-    if not {sha256_of(file) for file in _files(options.draft)} & {*recipe.inputs.values()}:
+    if not {sha256_of(file) for file in tasks.pictures_in(options.draft)} & {*recipe.inputs.values()}:
         raise GessoError(f"{options.like} was not made of this draft.", "Name its own draft, or leave --like out.")
-    if recipe.options.get("film") and len(_files(options.draft)) == 1:
+    if recipe.options.get("film") and len(tasks.pictures_in(options.draft)) == 1:
         raise GessoError(f"{options.like} is a frame of a film.", "Name all of the film's drafts, in order.")
     if note:
         yield Message(note, "warning")

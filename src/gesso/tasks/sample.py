@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,9 +80,11 @@ class Sample(Task[SampleOptions]):
 
     def run(self, options: SampleOptions, home: Path) -> Iterator[Event]:
         """Load, draw, write; the Result names the pictures."""
+        from gesso import tasks
         from gesso.sample import Pictures, draw, fresh_seed, place
 
-        target = _target(options, home)
+        several = options.grid or len(options.text) > 1 or (options.count > 1 and options.like is None)
+        target = tasks.destination(options.out, home, several)
         suffix = target.suffix.lstrip(".").lower() if target.suffix else options.format
         if options.like is not None:
             model, recipe = _again(options, home)
@@ -150,22 +151,6 @@ class Sample(Task[SampleOptions]):
             facts["copies"] = copies
             said += f" Near-copies of learned pictures: {copies:,}."
         yield Result(said, tuple(paths), facts)
-
-
-def _target(options: SampleOptions, home: Path) -> Path:
-    """Where to write: a folder, or the file of a single picture."""
-    from gesso.marks.picture import SUFFIXES
-
-    out = options.out
-    if out is None:
-        return home / "gallery" / date.today().isoformat()
-    if out.suffix.lstrip(".").lower() in SUFFIXES and not out.is_dir():
-        if options.grid or len(options.text) > 1 or (options.count > 1 and options.like is None):
-            raise GessoError(f"Several pictures do not fit into the one file {out}.", "Give a folder, or -n 1.")
-        return out
-    if out.exists() and not out.is_dir():
-        raise GessoError(f"{out} is a file, not a folder.", "Give a folder, or the name of a new picture.")
-    return out
 
 
 def _load(ref: str, home: Path, device: str) -> "Model":

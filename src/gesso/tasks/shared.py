@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -205,3 +206,44 @@ def read_pixels(text: str, option: str = "--size") -> tuple[int, int]:
             f"{option} {text}: a side has 16 to {LARGEST:,} pixels.", f"Write for example {option} 1024x768."
         )
     return width, height
+
+
+def pictures_in(given: "Sequence[Path]", but: str = "") -> list[Path]:
+    """Files as they are named, and the pictures of folders in the order of their names, but for names with `but`.
+
+    Raises GessoError for a folder without any.
+    """
+    from gesso.data.reading import SUFFIXES
+    from gesso.data.write import natural
+
+    out = list[Path]()
+    for path in given:
+        place = path.expanduser()
+        if not place.is_dir():
+            out.append(place)
+            continue
+        inside = [one for one in place.iterdir() if one.suffix.lower().lstrip(".") in SUFFIXES and one.is_file()]
+        inside = [one for one in inside if not but or but not in one.name]
+        if not inside:
+            raise GessoError(f"There is no picture in {place}.", "Name pictures, or a folder of them.")
+        out += sorted(inside, key=lambda one: natural(one.name))
+    return out
+
+
+def destination(out: Path | None, home: Path, several: bool) -> Path:
+    """Where drawn pictures go: the gallery's folder of today, a folder that was named, or the file of a single picture.
+
+    Raises GessoError where several do not fit into a file, or where a file is in a folder's place.
+    """
+    from gesso.marks.picture import SUFFIXES
+
+    if out is None:
+        return home / "gallery" / date.today().isoformat()
+    out = out.expanduser()
+    if out.suffix.lstrip(".").lower() in SUFFIXES and not out.is_dir():
+        if several:
+            raise GessoError(f"Several pictures do not fit into the one file {out}.", "Name a folder with --out.")
+        return out
+    if out.exists() and not out.is_dir():
+        raise GessoError(f"{out} is a file, not a folder.", "Name a folder, or a new picture, with --out.")
+    return out

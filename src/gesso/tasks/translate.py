@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from gesso.data.picture import Opened
     from gesso.sample import Drawn, Model
 
-LARGEST = 16_384  # pixels of a side
 RESTORING = {"noise", "scratches", "masks", "low"}  # kinds of pairs whose translation gives a picture back
 AT_ONCE = 1 << 22  # pixels of the translations of one picture that are held at once
 
@@ -82,9 +80,9 @@ class Translate(Task[TranslateOptions]):
                 f"The sources that run {model.run} learned from were not made from its pictures.",
                 "Leave --from-picture out.",
             )
-        files = _files(options.picture)
+        files = tasks.pictures_in(options.picture, "_translated_seed")
         many = len(options.picture) > 1 or any(path.expanduser().is_dir() for path in options.picture)
-        target = _target(options, home, len(files) * options.count)
+        target = tasks.destination(options.out, home, len(files) * options.count > 1)
         knobs = model.family.Knobs.from_pairs(options.set)
         begun, paths, told, left_out = time.monotonic(), list[Path](), set[str](), list[str]()
         for done, file in enumerate(files, 1):
@@ -131,45 +129,11 @@ def _made(kind: str) -> bool:
     return kind in KINDS
 
 
-def _files(given: tuple[Path, ...]) -> list[Path]:
-    """Files as they are named, and the pictures of folders in the order of their names, but for translated ones."""
-    from gesso.data.reading import SUFFIXES
-    from gesso.data.write import natural
-
-    out = list[Path]()
-    for path in given:
-        place = path.expanduser()
-        if not place.is_dir():
-            out.append(place)
-            continue
-        inside = [one for one in place.iterdir() if one.suffix.lower().lstrip(".") in SUFFIXES and one.is_file()]
-        inside = [one for one in inside if "_translated_seed" not in one.name]
-        if not inside:
-            raise GessoError(f"There is no picture in {place}.", "Name pictures, or a folder of them.")
-        out += sorted(inside, key=lambda one: natural(one.name))
-    return out
-
-
-def _target(options: TranslateOptions, home: Path, count: int) -> Path:
-    """Where to write: a folder, or the file of a single picture."""
-    from gesso.marks.picture import SUFFIXES
-
-    if options.out is None:
-        return home / "gallery" / date.today().isoformat()
-    out = options.out.expanduser()
-    if out.suffix.lstrip(".").lower() in SUFFIXES and not out.is_dir():
-        if count > 1:
-            raise GessoError(f"Several pictures do not fit into the one file {out}.", "Name a folder with --out.")
-        return out
-    if out.exists() and not out.is_dir():
-        raise GessoError(f"{out} is a file, not a folder.", "Name a folder, or a new picture, with --out.")
-    return out
-
-
 def _source(
     options: TranslateOptions, opened: "Opened", model: "Model", kind: str
 ) -> "tuple[np.ndarray, dict[str, str]]":
     """What is translated, h w s bytes in the form that the model knows, and by its kind what is to be said of it."""
+    from gesso import tasks
     from gesso.data.degrade import degrade_picture
     from gesso.memory import afford
     from gesso.patch.pyramid import resized
@@ -184,9 +148,9 @@ def _source(
             f"{opened.path.name} is {width}×{height}: at least {SMALLEST} pixels a side are translated.",
             "Give a larger picture, or --size 64.",
         )
-    if max(height, width) > LARGEST:
+    if max(height, width) > tasks.LARGEST:
         raise GessoError(
-            f"{opened.path.name} would be {width}×{height}: at most {LARGEST:,} pixels a side are translated.",
+            f"{opened.path.name} would be {width}×{height}: at most {tasks.LARGEST:,} pixels a side are translated.",
             "Give a smaller --size.",
         )
     afford(1e9 + 64 * height * width, f"Translating {width}×{height} pixels", "Give a smaller --size.")
