@@ -8,6 +8,7 @@ from gesso.errors import GessoError
 from gesso.families.regions import LayeredGenerator, Regions
 from gesso.nn.regional import Coloured, Gridded, colours, composite, over, premultiplied
 from gesso.train import Engine, Learner
+from gesso.train.plan import pick_preset
 
 TINY = {"width": 8, "region_width": 4, "critic_width": 8, "latent": 8, "batch": 4}
 
@@ -247,3 +248,10 @@ def test_latents_that_matter_cost_less():
     assert alive < deaf
     quiet = regions(3, divide="layout", variety=0.0)
     assert "variety" not in quiet.make(batch, (), Clock(0, 0, 100), torch.Generator().manual_seed(0)).more()
+
+
+@pytest.mark.parametrize(("pairs", "preset"), [("layout", "layout"), ("edges", ""), ("", "")])
+def test_pictures_with_layouts_are_learned_from_them(pairs, preset):
+    chosen, why = pick_preset(Regions, 10_000, pairs)
+    assert chosen == preset
+    assert bool(why) == bool(preset)

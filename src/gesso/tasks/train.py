@@ -118,7 +118,8 @@ class Train(Task[TrainOptions]):
         pack = open_pack(options.dataset, home)
         preset, why = options.preset, ""
         if preset is None:
-            preset, why = plan.pick_preset(family, round((1 - options.hold_out) * pack.count))
+            paired = "" if options.source else pack.pairs
+            preset, why = plan.pick_preset(family, round((1 - options.hold_out) * pack.count), paired)
         if preset not in family.presets:
             from gesso.errors import nearest
 

@@ -68,8 +68,10 @@ def sizes(height: int, width: int, wish: tuple[int, int] | None) -> list[tuple[i
     return out
 
 
-def pick_preset(family: type[Family], count: int) -> tuple[str, str]:
-    """The preset for so many pictures, and why."""
+def pick_preset(family: type[Family], count: int, pairs: str = "") -> tuple[str, str]:
+    """The preset for so many pictures, and why. pairs: the kind of what each picture is paired with."""
+    if pairs and pairs in family.presets:
+        return pairs, f"Preset {pairs}: that is what the pictures are paired with."
     if "small" in family.presets and count < SMALL:
         why = f"{count:,} pictures are few, so the critic sees them shifted"
         return "small", f"Preset small: {why}."
