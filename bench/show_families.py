@@ -1,12 +1,12 @@
 """The gallery of families: docs/pictures/family-NAME.webp.
 
     python -m bench.show_families grid HOME RUN NAME [--count 60] [name=value ...]
-    python -m bench.show_families texts HOME RUN NAME
+    python -m bench.show_families texts HOME RUN NAME [PROMPT ...]
     python -m bench.show_families layers HOME RUN NAME
     python -m bench.show_families translated HOME RUN NAME [--count 36]
 
 `grid`: the first pictures of a run, from seed 0 on, nothing picked; of one with labels, a row a label. `texts`: a row
-for each of some prompts, of seeds 0 to 11. `layers`: of
+for each prompt, of seeds 0 to 11. `layers`: of
 each seed the foreground, the background and the whole. `translated`: above what is made of them, sources: held-out
 ones, with the true pictures below, where there are some, else any.
 """
@@ -58,9 +58,9 @@ def grid(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
 
 
 def texts(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
-    """A row a prompt, a column a seed."""
-    chosen = model.family.Knobs.from_pairs(knobs)
-    return [[one.image for one in draw(model.family, range(ACROSS), None, chosen, prompt)] for prompt in PROMPTS]
+    """A row a prompt, a column a seed. knobs: the prompts."""
+    prompts, seeds = knobs or PROMPTS, range(ACROSS)
+    return [[one.image for one in draw(model.family, seeds, texts=prompt)] for prompt in prompts]
 
 
 def layers(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
@@ -83,8 +83,10 @@ def translated(model: Model, count: int, home: Path, knobs: list[str]) -> Rows:
         sources = at_size(images[np.sort(chosen)], facts.height, facts.width)
     else:
         pack, _ = tasks.learned_rows(Run.open(home, model.run), home)
-        held = np.random.default_rng(0).permutation(pack.split(record["data"]["held_out"])[1])[:count]
-        sources, truth = (at_size(x[held], facts.height, facts.width) for x in (pack.sources, pack.images))
+        learned, held = pack.split(record["data"]["held_out"])
+        some = np.random.default_rng(0).permutation(held if len(held) else learned)[:count]
+        sources, truth = (at_size(x[some], facts.height, facts.width) for x in (pack.sources, pack.images))
+        truth = truth if len(held) else None
     drawn = list(draw(model.family, range(len(sources)), None, model.family.Knobs.from_pairs(knobs), sources=sources))
     out: Rows = []
     for some in batched(range(len(sources)), ACROSS):
