@@ -6,7 +6,7 @@ mixed alike. How far a run has grown is a pure function of its clock; the genera
 it draws at the stage where it stands.
 
 Any networks can grow. Those of the paper have equalised learning rates, pixel norm and minibatch deviation; the default
-ones are `gan`'s, which learn several times faster on a CPU: residual blocks with batch norm against spectral norm.
+ones are `gan`'s, which learn faster on a CPU: residual blocks with batch norm against spectral norm.
 """
 
 import math
