@@ -20,6 +20,7 @@ from tests.conftest import CAPTIONS, paint
 
 WORDS = Vocabulary.learn(CAPTIONS).dump()
 SMALL = {
+    "flow": {"width": 8},
     "gan": {"width": 8, "critic_width": 8, "latent": 16},
     "progan": {"width": 4, "critic_width": 4, "latent": 16},
     "stylegan": {"width": 4, "critic_width": 4, "latent": 16, "style": 16},

@@ -135,6 +135,7 @@ FAMILIES: dict[str, str] = {
     "stackgan": "gesso.families.stackgan:StackGAN",
     "pix2pix": "gesso.families.pix2pix:Pix2Pix",
     "cut": "gesso.families.cut:CUT",
+    "flow": "gesso.families.flow:Flow",
     "vae": "gesso.families.vae:VAE",
     "regions": "gesso.families.regions:Regions",
 }

@@ -1,0 +1,267 @@
+"""Flow matching: a network that says which way noise has to go to become a picture.
+
+On the straight line z = (1 - t) x + t e from a picture x (time 0) to noise e (time 1) the velocity is e - x; the
+network learns its mean at every place and time (Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1), and drawing follows
+it from noise back. Followed the other way it looks: `encode` gives the noise of a picture.
+
+With `few` it also learns the mean velocity between two times, so that it draws in one jump or in a few (MeanFlow; Geng
+et al. 2025, eq. 6): u = v - (t - r) du/dt, where du/dt is taken along the way that the picture goes.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gesso.conditioning import Conditions
+from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
+from gesso.errors import GessoError
+from gesso.nn import levels
+from gesso.nn.unet import UNet, waves
+from gesso.options import Field, Options
+from gesso.solvers import SOLVERS
+
+LOOKED = 40  # steps by which a picture's noise is found
+EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
+
+
+class FlowConfig(Learning):
+    """Choices of a flow."""
+
+    width: int = Field(default=48, ge=8, le=512, description="Channels of the first level; more on those below.")
+    patch: Literal[1, 2, 4] = Field(default=2, description="Pixels of a side of the patches that it works on.")
+    few: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the pictures by which jumps are learned, for drawing in few steps.",
+    )
+    early: float = Field(
+        default=-0.4, ge=-3, le=3, description="Mean of the times' logits: below 0 more is learned near the picture."
+    )
+    spread: float = Field(default=1.0, gt=0, le=3, description="Standard deviation of the times' logits.")
+    batch: int = Field(default=32, ge=1, le=4096, description="Pictures a step, over all processes.")
+    lr: float = Field(default=1e-3, gt=0, le=1, description="Learning rate of Adam at its highest.")
+    warmup: float = Field(default=0.02, ge=0, le=1, description="Share of the run over which the rate rises from zero.")
+    decay: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the run, its last part, over which the rate falls to zero."
+    )
+    labels: bool = Field(default=True, description="Learn the classes where the data has them.")
+    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
+    text_encoder: str = Field(
+        default="", description="Folder of a pretrained text encoder in the place of one learned from the captions."
+    )
+    asked_width: int = Field(
+        default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
+    )
+    drop: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
+    )
+
+
+class FlowKnobs(Options):
+    """Choices when drawing."""
+
+    steps: int = Field(
+        default=0, ge=0, le=1000, description="Steps from noise to picture; 0: as many as suit the solver."
+    )
+    solver: Literal["auto", "euler", "heun", "adaptive", "jump"] = Field(
+        default="auto", description="How the velocity is followed; jump: by means between two times, in few steps."
+    )
+    tolerance: float = Field(default=0.02, gt=0, le=1, description="Error that the adaptive solver allows a step.")
+    guidance: float = Field(
+        default=1.0,
+        ge=0,
+        le=20,
+        description="How much more than learned a picture is to be what is asked; 1: as learned.",
+    )
+    truncation: float = Field(
+        default=1.0, gt=0, le=2, description="Spread of the latents: below 1 tamer, above 1 wilder."
+    )
+
+
+class Network(nn.Module):
+    """A noisy picture and two times, the end of the way and its beginning → the mean velocity between them."""
+
+    def __init__(self, config: FlowConfig, facts: Facts, conditions: Conditions):
+        super().__init__()
+        told = 4 * config.width
+        self.asked = conditions.conditioner(config.asked_width)
+        self.join = nn.Linear(config.asked_width, told) if self.asked else None
+        self.wide = config.width
+        self.times = nn.Sequential(nn.Linear(2 * config.width, told), nn.SiLU(), nn.Linear(told, told))
+        deep = levels(facts.height // config.patch, facts.width // config.patch)
+        widths = [config.width * min(1 + level, 3) for level in range(min(deep, 3) + 1)][: max(deep, 1) + 1]
+        words = config.asked_width if "text" in conditions.kinds else 0
+        self.unet = UNet(facts.channels, widths, config.patch, told, words)
+
+    def forward(
+        self, z: Float[Tensor, "n c h w"], r: Float[Tensor, " n"], t: Float[Tensor, " n"], *given: Tensor
+    ) -> Float[Tensor, "n c h w"]:
+        """r ≤ t; where they are one, the velocity at that time."""
+        told = self.times(torch.cat([waves(t, self.wide), waves(t - r, self.wide)], 1))
+        words = there = None
+        if self.asked is not None and self.join is not None:
+            vector, words, there = self.asked(*given)
+            told = told + self.join(vector)
+        return self.unet(z, F.silu(told), words, there)
+
+
+class Drawing(nn.Module):
+    """Latents and conditions → pictures, by a solver with fixed knobs. nothing: the conditions of no wish, one each."""
+
+    def __init__(self, family: "Flow", knobs: FlowKnobs):
+        super().__init__()
+        self.network, self.knobs = family.parts["network"], knobs
+        self.shape = (family.facts.channels, family.facts.height, family.facts.width)
+        self.solver = knobs.solver
+        if knobs.solver == "auto":
+            self.solver = "jump" if family.config.few else "heun"
+        if self.solver == "jump" and not family.config.few:
+            raise GessoError("This model has learned no jumps.", "Choose solver=heun, or train with --preset few.")
+        if knobs.guidance != 1 and not family.asks:
+            raise GessoError("Nothing can be asked of this model, so guidance has no meaning.", "Leave guidance at 1.")
+        self.steps = knobs.steps or {"jump": 2, "heun": 16, "euler": 32, "adaptive": 0}[self.solver]
+        for number, tensor in enumerate(family.inputs(Condition(), 1)):
+            self.register_buffer(f"nothing{number}", tensor)
+
+    def velocity(
+        self, z: Float[Tensor, "n c h w"], r: Float[Tensor, " n"], t: Float[Tensor, " n"], given: Sequence[Tensor]
+    ) -> Float[Tensor, "n c h w"]:
+        """With guidance: away from what nobody asked for (Ho & Salimans 2022, eq. 6)."""
+        said = self.network(z, r, t, *given).float()
+        if self.knobs.guidance == 1:
+            return said
+        nothing = [self.get_buffer(f"nothing{i}").expand_as(x) for i, x in enumerate(given)]
+        unsaid = self.network(z, r, t, *nothing).float()
+        return unsaid + self.knobs.guidance * (said - unsaid)
+
+    def stream(self, z: Float[Tensor, "n d"], *given: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Pictures that lose their noise; the last has none."""
+        x = z.unflatten(1, self.shape) * self.knobs.truncation
+        if self.solver == "jump":
+            for i in range(self.steps, 0, -1):
+                t, r = (x.new_full((len(x),), k / self.steps) for k in (i, i - 1))
+                x = x - self.velocity(x, r, t, given) / self.steps
+                yield x
+            return
+
+        def v(y: Tensor, t: Tensor) -> Tensor:
+            return self.velocity(y, t, t, given)
+
+        if self.solver == "heun" and self.steps > 1:  # the last step is Euler's, since at 0 hardly anything was learned
+            rest = 1 / self.steps
+            near = x
+            for near in SOLVERS["heun"](v, x, 1.0, rest, self.steps - 1):
+                yield near
+            yield from SOLVERS["euler"](v, near, rest, 0.0, 1)
+        else:
+            how = self.knobs.tolerance if self.solver == "adaptive" else self.steps
+            yield from SOLVERS[self.solver](v, x, 1.0, 0.0, how)
+
+    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1]."""
+        for x in self.stream(z, *given):
+            last = x
+        return last.clamp(-1, 1)
+
+
+class Flow(Encoder[FlowConfig, FlowKnobs]):
+    """A network that says which way noise has to go to become a picture."""
+
+    name = "flow"
+    Config = FlowConfig
+    Knobs = FlowKnobs
+    takes = frozenset({"label", "text"})
+    ema = ("network",)
+    paper = (
+        "Lipman et al. 2023; Liu et al. 2023; Esser et al. 2024 (times); Ho & Salimans 2022; Geng et al. 2025 (jumps)"
+    )
+    presets: ClassVar[dict[str, dict]] = {"": {}, "few": {"few": 0.5}}
+    sizes: ClassVar[dict[int, dict]] = {32: {}, 64: {}, 128: {"patch": 4}, 256: {"patch": 4, "width": 32}}
+
+    def __init__(self, config: FlowConfig, facts: Facts):
+        super().__init__(config, facts)
+        self.conditions = Conditions(facts, config.labels, config.captions, config.text_encoder)
+        self.takes = frozenset(self.conditions.kinds)
+        self.parts = nn.ModuleDict({"network": Network(config, facts, self.conditions)})
+
+    def turns(self, clock: Clock) -> Sequence[Turn]:
+        """One."""
+        return [Turn("flow", ("network",))]
+
+    def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
+        """The squared error of the velocity; where jumps are learned, of the mean one, each picture's at equal weight.
+
+        For the log: `error`, that of velocities at one time, as a share of what would be without looking.
+        """
+        x, n, c = batch.image, len(batch.image), self.config
+        given = self.conditions.dropped(self.inputs(batch, n), c.drop, rng)
+        noise = torch.randn(x.shape, generator=rng, device=x.device)
+        both = torch.sigmoid(c.early + c.spread * torch.randn(2, n, generator=rng, device=x.device))
+        pairs = round(c.few * n)  # of these pictures the first have two times
+        t, r = both[0].clone(), both[0].clone()
+        t[:pairs], r[:pairs] = both[:, :pairs].amax(0), both[:, :pairs].amin(0)
+        at = t[:, None, None, None]
+        z, v = torch.lerp(x, noise, at), noise - x
+        target = v
+        if pairs:
+            target = v.clone()
+            target[:pairs] -= (t - r)[:pairs, None, None, None] * self._change(z, v, r, t, given, pairs)
+        said = self.parts["network"](z, r, t, *given).float()
+        errors = (said - target).square().mean((1, 2, 3))
+        loss = errors
+        if pairs:
+            loss = errors / (errors.detach() + EVEN)
+        plain = errors[pairs:].detach().mean() / v[pairs:].square().mean()
+        return {"flow": loss.mean(), "error": plain}
+
+    @torch.no_grad()
+    def _change(
+        self, z: Tensor, v: Tensor, r: Tensor, t: Tensor, given: Sequence[Tensor], pairs: int
+    ) -> Float[Tensor, "n c h w"]:
+        """du/dt of the first pictures, along v (Geng et al. 2025, eq. 8)."""
+        few = [tensor[:pairs] for tensor in given]
+
+        def along(z: Tensor, t: Tensor) -> Tensor:
+            return self.parts["network"](z, r[:pairs], t, *few).float()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's own: it scripts what forward mode needs
+            _, change = torch.func.jvp(along, (z[:pairs], t[:pairs]), (v[:pairs], torch.ones_like(t[:pairs])))
+        return change
+
+    def adam(self, part: str) -> Adam:
+        """As usual for transformers and U-Nets."""
+        return Adam(lr=self.config.lr, betas=(0.9, 0.99), clip=1.0)
+
+    def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
+        """Noise, a number a value of a pixel."""
+        facts = self.facts
+        return torch.randn(n, facts.channels * facts.height * facts.width, generator=rng, device=rng.device)
+
+    def sample(self, z: Tensor, condition: Condition, knobs: FlowKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Follow the velocity from noise."""
+        for x in Drawing(self, knobs).to(z.device).stream(z, *self.inputs(condition, len(z))):
+            yield x.clamp(-1, 1)
+
+    def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
+        """The noise that becomes this picture, by following the velocity from it."""
+        drawing, given = Drawing(self, FlowKnobs(solver="heun")), self.inputs(condition, len(image))
+        *_, z = SOLVERS["heun"](lambda y, t: drawing.velocity(y, t, t, given), image.float(), 0.0, 1.0, LOOKED)
+        return z.flatten(1)
+
+    def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
+        """Labels, then pieces of texts, as far as the data has them."""
+        return self.conditions.tensors(asked, n, next(self.parameters()).device)
+
+    def core(self, knobs: FlowKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """Latents and conditions to pictures, every step unrolled."""
+        if knobs.solver == "adaptive":
+            raise GessoError("The adaptive solver's steps cannot be written down in advance.", "Choose solver=heun.")
+        z = torch.zeros(1, self.facts.channels * self.facts.height * self.facts.width)
+        return Drawing(self, knobs).eval(), (z, *self.inputs(Condition(), 1))
