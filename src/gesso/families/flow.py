@@ -1,8 +1,8 @@
 """Flow matching: a network that says which way noise has to go to become a picture.
 
 On the straight line z = (1 - t) x + t e from a picture x (time 0) to noise e (time 1) the velocity is e - x; the
-network learns its mean at every place and time (Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1), and drawing follows
-it from noise back. Followed the other way it looks: `encode` gives the noise of a picture.
+network learns its mean at every place and time (Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1), and drawing
+follows it from noise back. Followed the other way it looks: `encode` gives the noise of a picture.
 
 With `few` it also learns the mean velocity between two times, so that it draws in one jump or in a few (MeanFlow; Geng
 et al. 2025, eq. 6): u = v - (t - r) du/dt, where du/dt is taken along the way that the picture goes.
@@ -165,8 +165,7 @@ class Drawing(nn.Module):
 
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
-        for x in self.stream(z, *given):
-            last = x
+        *_, last = self.stream(z, *given)
         return last.clamp(-1, 1)
 
 
@@ -232,8 +231,7 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch's own: it scripts what forward mode needs
-            _, change = torch.func.jvp(along, (z[:pairs], t[:pairs]), (v[:pairs], torch.ones_like(t[:pairs])))
-        return change
+            return torch.func.jvp(along, (z[:pairs], t[:pairs]), (v[:pairs], torch.ones_like(t[:pairs])))[1]
 
     def adam(self, part: str) -> Adam:
         """As usual for transformers and U-Nets."""
