@@ -136,6 +136,7 @@ FAMILIES: dict[str, str] = {
     "pix2pix": "gesso.families.pix2pix:Pix2Pix",
     "cut": "gesso.families.cut:CUT",
     "flow": "gesso.families.flow:Flow",
+    "tokens": "gesso.families.tokens:Tokens",
     "vae": "gesso.families.vae:VAE",
     "regions": "gesso.families.regions:Regions",
 }
