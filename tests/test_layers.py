@@ -13,7 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "translation",
+    "solvers", "translation",
 }  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
 MAY_IMPORT = {
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "memory": ONE,
     "nn": ONE,
     "losses": ONE,
+    "solvers": ONE,
     "augment": ONE,
     "text": ONE | {"nn"},
     "conditioning": ONE | {"nn", "text"},

@@ -158,8 +158,8 @@ def test_guidance_and_temperature():
     *_, one = family.sample(z, ASKED, family.Knobs(top_k=1))
     *_, two = family.sample(family.prior(3, seeded(2)), ASKED, family.Knobs(top_k=1))
     assert torch.equal(one, two)
+    plain = made(Facts(channels=3, height=16, width=16))
     with pytest.raises(GessoError, match="guidance has no meaning"):
-        plain = made(Facts(channels=3, height=16, width=16))
         next(iter(plain.sample(plain.prior(1, seeded()), nothing, plain.Knobs(guidance=2.0))))
 
 
