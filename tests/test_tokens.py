@@ -172,3 +172,28 @@ def test_first_the_tokenizer_learns_and_then_the_transformer():
     sum(losses.values()).backward()
     assert all(p.grad is None for p in family.parts["tokenizer"].parameters())
     assert losses["in order"].item() == pytest.approx(math.log(family.parts["transformer"].count), rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("facts", "knobs", "said"),
+    [
+        (Facts(channels=3, height=16, width=16, labels=("a", "b")), {"guidance": 3, "negative": "disc"}, "from text"),
+        (FACTS, {"negative": "disc"}, "needs guidance above 1"),
+        (FACTS, {"guidance": 3, "negative": "unicorn"}, "never say 'unicorn'"),
+    ],
+)
+def test_a_negative_text_that_leads_nowhere_is_refused(facts, knobs, said):
+    family = made(facts)
+    with pytest.raises(GessoError, match=said):
+        Drawing(family, family.Knobs.of(knobs))
+
+
+def test_a_negative_text_is_led_away_from():
+    """To be led away from the very thing that is asked for leaves it as it was."""
+    family = made()
+    z, asked = family.prior(2, seeded()), Condition(text=["disc", "disc"])
+    *_, plain = family.sample(z, asked, family.Knobs())
+    *_, same = family.sample(z, asked, family.Knobs(guidance=3, negative="disc"))
+    *_, other = family.sample(z, asked, family.Knobs(guidance=3, negative="bright"))
+    torch.testing.assert_close(same, plain)
+    assert not torch.allclose(other, plain)

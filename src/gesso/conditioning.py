@@ -16,10 +16,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gesso.contract.family import Batch, Condition, Facts
+from gesso.errors import GessoError
 from gesso.nn import Decoder, normalised
+from gesso.options import Field, Options
 from gesso.text import PretrainedReader, Reader, Vocabulary, reading
 
-__all__ = ["Asked", "AskedDecoder", "Conditioner", "Conditions"]
+__all__ = ["Asked", "AskedDecoder", "Conditioner", "Conditions", "Guidance", "Guided"]
+
+
+class Guided(Options):
+    """Choices when drawing with guidance."""
+
+    guidance: float = Field(
+        default=1.0, ge=0, le=20, description="How much more than learned it is to be what is asked; 1: as learned."
+    )
+    negative: str = Field(default="", description="A text that drawings are led away from, by guidance above 1.")
 
 
 class Asked(NamedTuple):
@@ -139,3 +150,46 @@ class AskedDecoder(nn.Module):
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
         return self.decoder(z, self.asked(*given).vector if self.asked else None)
+
+
+class Guidance(nn.Module):
+    """Leads what a network says away from what nobody asked for (Ho & Salimans 2022, eq. 6), or from another text.
+
+    Raises GessoError where nothing can be asked, and where a text to be led away from would change nothing.
+    """
+
+    def __init__(self, conditions: Conditions, knobs: Guided, device: torch.device | None = None):
+        super().__init__()
+        self.scale = knobs.guidance
+        if knobs.guidance != 1 and not conditions:
+            raise GessoError("Nothing can be asked of this model, so guidance has no meaning.", "Leave guidance at 1.")
+        if knobs.negative and "text" not in conditions.kinds:
+            raise GessoError("This model does not draw from text.", "Leave the negative text out.")
+        if knobs.negative and knobs.guidance <= 1:
+            raise GessoError("A negative text needs guidance above 1.", "Add for example --guidance 3.")
+        against = Condition(text=[knobs.negative]) if knobs.negative else Condition()
+        self.kinds = len(conditions.kinds)
+        for number, tensor in enumerate(conditions.tensors(against, 1, device)):
+            self.register_buffer(f"against{number}", tensor)
+
+    @property
+    def looks(self) -> int:
+        """How often a network has to look: twice with guidance."""
+        return 1 if self.scale == 1 else 2
+
+    def asked(self, given: Sequence[Tensor]) -> list[Tensor]:
+        """The conditions of n pictures, and after them, with guidance, those that they are led away from."""
+        if self.looks == 1:
+            return [*given]
+        return [torch.cat([x, self.get_buffer(f"against{i}").expand_as(x)]) for i, x in enumerate(given)]
+
+    def twice(self, x: Float[Tensor, "n *k"]) -> Float[Tensor, "m *k"]:
+        """What the network looks at, m = n or 2n."""
+        return x if self.looks == 1 else torch.cat([x, x])
+
+    def led(self, said: Float[Tensor, "m *k"]) -> Float[Tensor, "n *k"]:
+        """What it said, once for each picture."""
+        if self.looks == 1:
+            return said
+        wanted, unwanted = said.chunk(2)
+        return unwanted + self.scale * (wanted - unwanted)

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.conditioning import Conditions
+from gesso.conditioning import Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
 from gesso.errors import GessoError
 from gesso.nn import levels
 from gesso.nn.unet import UNet, waves
-from gesso.options import Field, Options
+from gesso.options import Field
 from gesso.solvers import SOLVERS
 
 LOOKED = 40  # steps by which a picture's noise is found
@@ -63,7 +63,7 @@ class FlowConfig(Learning):
     )
 
 
-class FlowKnobs(Options):
+class FlowKnobs(Guided):
     """Choices when drawing."""
 
     steps: int = Field(
@@ -73,12 +73,6 @@ class FlowKnobs(Options):
         default="auto", description="How the velocity is followed; jump: by means between two times, in few steps."
     )
     tolerance: float = Field(default=0.02, gt=0, le=1, description="Error that the adaptive solver allows a step.")
-    guidance: float = Field(
-        default=1.0,
-        ge=0,
-        le=20,
-        description="How much more than learned a picture is to be what is asked; 1: as learned.",
-    )
     truncation: float = Field(
         default=1.0, gt=0, le=2, description="Spread of the latents: below 1 tamer, above 1 wilder."
     )
@@ -112,7 +106,7 @@ class Network(nn.Module):
 
 
 class Drawing(nn.Module):
-    """Latents and conditions → pictures, by a solver with fixed knobs. nothing: the conditions of no wish, one each."""
+    """Latents and conditions → pictures, by a solver with fixed knobs."""
 
     def __init__(self, family: "Flow", knobs: FlowKnobs):
         super().__init__()
@@ -123,22 +117,15 @@ class Drawing(nn.Module):
             self.solver = "jump" if family.config.few else "heun"
         if self.solver == "jump" and not family.config.few:
             raise GessoError("This model has learned no jumps.", "Choose solver=heun, or train with --preset few.")
-        if knobs.guidance != 1 and not family.asks:
-            raise GessoError("Nothing can be asked of this model, so guidance has no meaning.", "Leave guidance at 1.")
+        self.guidance = Guidance(family.conditions, knobs, next(family.parameters()).device)
         self.steps = knobs.steps or {"jump": 2, "heun": 16, "euler": 32, "adaptive": 0}[self.solver]
-        for number, tensor in enumerate(family.inputs(Condition(), 1)):
-            self.register_buffer(f"nothing{number}", tensor)
 
     def velocity(
         self, z: Float[Tensor, "n c h w"], r: Float[Tensor, " n"], t: Float[Tensor, " n"], given: Sequence[Tensor]
     ) -> Float[Tensor, "n c h w"]:
-        """With guidance: away from what nobody asked for (Ho & Salimans 2022, eq. 6)."""
-        said = self.network(z, r, t, *given).float()
-        if self.knobs.guidance == 1:
-            return said
-        nothing = [self.get_buffer(f"nothing{i}").expand_as(x) for i, x in enumerate(given)]
-        unsaid = self.network(z, r, t, *nothing).float()
-        return unsaid + self.knobs.guidance * (said - unsaid)
+        """What the network says, led by the guidance."""
+        lead = self.guidance
+        return lead.led(self.network(lead.twice(z), lead.twice(r), lead.twice(t), *lead.asked(given)).float())
 
     def stream(self, z: Float[Tensor, "n d"], *given: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
         """Pictures that lose their noise; the last has none."""

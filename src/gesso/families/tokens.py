@@ -19,14 +19,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gesso.conditioning import Conditions
+from gesso.conditioning import Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
-from gesso.errors import GessoError
 from gesso.nn.equalised import pixel_norm
 from gesso.nn.quantise import Quantised, Scalars, VectorQuantiser
 from gesso.nn.sequence import Cache
 from gesso.nn.sequence import Sequence as Transformer
-from gesso.options import Field, Options
+from gesso.options import Field
 from gesso.primer.distance import Distance
 
 GOLDEN = 0.6180339887498949  # steps of it fill [0, 1) evenly (Weyl 1916)
@@ -62,7 +61,7 @@ class TokensConfig(Learning):
     )
 
 
-class TokensKnobs(Options):
+class TokensKnobs(Guided):
     """Choices when drawing."""
 
     order: Literal["raster", "parallel"] = Field(
@@ -71,9 +70,6 @@ class TokensKnobs(Options):
     steps: int = Field(default=10, ge=1, le=256, description="Looks by which a picture is drawn in parallel.")
     temperature: float = Field(default=1.0, gt=0, le=4, description="Below 1 tamer, above 1 wilder.")
     top_k: int = Field(default=0, ge=0, description="Only the likeliest so many numbers are drawn; 0: any.")
-    guidance: float = Field(
-        default=1.0, ge=0, le=20, description="How much more than learned it is to be what is asked; 1: as learned."
-    )
 
 
 class Block(nn.Module):
@@ -206,45 +202,29 @@ class Drawing(nn.Module):
 
     def __init__(self, family: "Tokens", knobs: TokensKnobs):
         super().__init__()
-        if knobs.guidance != 1 and not family.asks:
-            raise GessoError("Nothing can be asked of this model, so guidance has no meaning.", "Leave guidance at 1.")
         tokenizer, reader = family.parts["tokenizer"], family.parts["transformer"]
         assert isinstance(tokenizer, Tokenizer)
         assert isinstance(reader, Reader)
         self.tokenizer, self.reader, self.knobs = tokenizer, reader, knobs
-        for number, tensor in enumerate(family.inputs(Condition(), 1)):
-            self.register_buffer(f"nothing{number}", tensor)
-
-    def _both(self, given: Sequence[Tensor]) -> list[Tensor]:
-        """With guidance, what is asked and then what nobody asked for."""
-        if self.knobs.guidance == 1:
-            return [*given]
-        return [torch.cat([x, self.get_buffer(f"nothing{i}").expand_as(x)]) for i, x in enumerate(given)]
+        self.guidance = Guidance(family.conditions, knobs, next(family.parameters()).device)
 
     def _guided(self, logits: Float[Tensor, "m *k v"]) -> Float[Tensor, "n *k v"]:
-        """Led away from what nobody asked for, cooled, and cut to the likeliest."""
-        logits = logits.float()
-        if self.knobs.guidance != 1:
-            said, unsaid = logits.log_softmax(-1).chunk(2)
-            logits = unsaid + self.knobs.guidance * (said - unsaid)
-        logits = logits / self.knobs.temperature
+        """Led by the guidance, cooled, and cut to the likeliest."""
+        logits = self.guidance.led(logits.float().log_softmax(-1)) / self.knobs.temperature
         if 0 < self.knobs.top_k < logits.shape[-1]:
             least = logits.topk(self.knobs.top_k, -1).values[..., -1:]
             logits = logits.masked_fill(logits < least, -math.inf)
         return logits
 
-    def _twice(self, x: Tensor) -> Tensor:
-        return x if self.knobs.guidance == 1 else torch.cat([x, x])
-
     def in_order(self, z: Float[Tensor, "n k"], given: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Codes so far, and which are known."""
         reader, n, k = self.reader, len(z), z.shape[1]
-        past, there = reader.begin(len(z) * (1 + (self.knobs.guidance != 1)), *self._both(given))
+        past, there = reader.begin(n * self.guidance.looks, *self.guidance.asked(given))
         code = torch.full((n,), reader.count, device=z.device)
         codes = torch.zeros(n, k, dtype=torch.long, device=z.device)
         known = torch.zeros(n, k, dtype=torch.bool, device=z.device)
         for place in range(k):
-            logits, past, there = reader.next(self._twice(code), place, past, there)
+            logits, past, there = reader.next(self.guidance.twice(code), place, past, there)
             code = fallen(self._guided(logits), z[:, place])
             codes = torch.cat([codes[:, :place], code[:, None], codes[:, place + 1 :]], 1)
             if place + 1 == k or (place + 1) % max(k // SHOWN, 1) == 0:
@@ -258,9 +238,9 @@ class Drawing(nn.Module):
         n, k = z.shape
         codes = torch.zeros(n, k, dtype=torch.long, device=z.device)
         known = torch.zeros(n, k, dtype=torch.bool, device=z.device)
-        both, chance = self._both(given), -(-sure.clamp(1e-6, 1 - 1e-6).log()).log()  # Gumbel's
+        both, chance = self.guidance.asked(given), -(-sure.clamp(1e-6, 1 - 1e-6).log()).log()  # Gumbel's
         for step in range(self.knobs.steps):
-            logits = self._guided(self.reader(self._twice(codes), self._twice(known), *both))
+            logits = self._guided(self.reader(self.guidance.twice(codes), self.guidance.twice(known), *both))
             drawn = fallen(logits, (z + step * GOLDEN) % 1)
             fit = logits.log_softmax(-1).gather(2, drawn[..., None])[..., 0]
             left = 1 - (step + 1) / self.knobs.steps
