@@ -147,6 +147,36 @@ def test_from_captions_to_pictures_of_a_text(home, tmp_path):
         gesso.run("sample", home=home, run=run, text=texts, count=1, out=tmp_path / "one.png")
 
 
+def test_texts_from_a_file_with_guidance(home, tmp_path):
+    """A picture of a text that it is led to, away from another; its recipe draws it again."""
+    small = ("batch=8", "width=8", "inside=16", "depth=1", "heads=2", "side=4", "perceptual=0")
+    done = gesso.run("train", home=home, dataset="flowers", family="tokens", set=small, **SHORT)
+    run, lines = str(done.facts["number"]), tmp_path / "texts.txt"
+    lines.write_text("a small red rose\n\n  a large white daisy\n", encoding="utf-8")
+    led = {"home": home, "run": run, "prompts": lines, "count": 1, "seed": 5, "guidance": 3.0, "negative": "red"}
+    drawn = gesso.run("sample", out=tmp_path / "out", **led)
+    first, second = (read_recipe(path) for path in drawn.paths)
+    assert (first.text, second.text) == ("a small red rose", "a large white daisy")
+    assert (first.knobs["guidance"], first.knobs["negative"]) == (3.0, "red")
+    again = gesso.run("sample", home=home, like=drawn.paths[1], out=tmp_path / "again.png")
+    assert np.array_equal(pixels(again.paths[0]), pixels(drawn.paths[1]))
+    (tmp_path / "empty.txt").write_text("\n")
+    for wrong, said in (
+        ({"prompts": tmp_path / "empty.txt"}, "holds no text"),
+        ({"prompts": tmp_path / "nowhere.txt"}, "cannot be read"),
+        ({"negative": "zebra"}, "never say 'zebra'"),
+        ({"guidance": 1.0}, "needs guidance above 1"),
+    ):
+        with pytest.raises(GessoError, match=said):
+            gesso.run("sample", out=tmp_path / "none", **{**led, **wrong})
+
+
+def test_guidance_of_a_family_without_it(home, tmp_path):
+    done = gesso.run("train", home=home, dataset="plain", set=(*TINY, "width=8"), **SHORT)
+    with pytest.raises(GessoError, match="gan has no guidance"):
+        gesso.run("sample", home=home, run=str(done.facts["number"]), guidance=2.0, out=tmp_path)
+
+
 def test_a_model_without_text_says_so(home, tmp_path):
     done = gesso.run("train", home=home, dataset="plain", set=(*TINY, "width=8"), **SHORT)
     with pytest.raises(GessoError, match="does not draw from text"):

@@ -40,6 +40,12 @@ class SampleOptions(FinishChoices):
         description="What to draw, in words of the captions; may be repeated: each is drawn from the same seeds. Every "
         "seed has a caption of its own if not given.",
     )
+    prompts: Path | None = Field(default=None, description="File of texts to draw, one a line.")
+    guidance: float | None = Field(
+        default=None, ge=0, le=20,
+        description="How much more than learned pictures are to be what is asked; 1 is as learned, 3 much more.",
+    )  # fmt: skip
+    negative: str = Field(default="", description="A text that pictures are led away from, with guidance above 1.")
     grid: bool = Field(default=False, description=f"Also write one picture with all (the first {CHART}).")
     out: Path | None = Field(
         default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
@@ -83,7 +89,8 @@ class Sample(Task[SampleOptions]):
         from gesso import tasks
         from gesso.sample import Pictures, draw, fresh_seed, place
 
-        several = options.grid or len(options.text) > 1 or (options.count > 1 and options.like is None)
+        asked = (*options.text, *_lines(options.prompts))
+        several = options.grid or len(asked) > 1 or (options.count > 1 and options.like is None)
         target = tasks.destination(options.out, home, several)
         suffix = target.suffix.lstrip(".").lower() if target.suffix else options.format
         if options.like is not None:
@@ -94,8 +101,8 @@ class Sample(Task[SampleOptions]):
                 yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
-            knobs, label, recipe = model.family.Knobs.from_pairs(options.set), options.label, None
-            texts = options.text or (None,)
+            knobs, label, recipe = _knobs(options, model), options.label, None
+            texts = asked or (None,)
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
         finisher = yield from _finisher(options, model, recipe, home)
@@ -134,10 +141,10 @@ class Sample(Task[SampleOptions]):
             pace = (time.monotonic() - begun) / done
             yield Progress(done, count, "pictures", (count - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
         facts: dict[str, Any] = {"run": model.run, "seed": first, "count": count, "label": label}
-        if options.text:
-            facts["text"] = [*options.text]
+        if asked:
+            facts["text"] = [*asked]
         if shown:
-            grid = _grid(Pictures(model, knobs, shown), target, options.text, each, suffix)
+            grid = _grid(Pictures(model, knobs, shown), target, asked, each, suffix)
             paths.insert(0, grid)
             facts["grid"] = str(grid)
             yield Preview(grid, f"seeds {first} to {last}")
@@ -151,6 +158,31 @@ class Sample(Task[SampleOptions]):
             facts["copies"] = copies
             said += f" Near-copies of learned pictures: {copies:,}."
         yield Result(said, tuple(paths), facts)
+
+
+def _lines(path: Path | None) -> list[str]:
+    """The texts of a file, one a line, but for empty lines; raises GessoError where there is none."""
+    if path is None:
+        return []
+    try:
+        lines = path.expanduser().read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GessoError(f"{path} cannot be read: {error}.", "Give a text file in UTF-8, one text a line.") from None
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise GessoError(f"{path} holds no text.", "Write one text a line.")
+    return texts
+
+
+def _knobs(options: SampleOptions, model: "Model") -> Any:
+    """The choices of drawing; raises GessoError for guidance where the family has none."""
+    given = {"guidance": options.guidance, "negative": options.negative or None}
+    asked = {name: value for name, value in given.items() if value is not None}
+    family = model.family
+    for name in asked:
+        if name not in family.Knobs.model_fields:
+            raise GessoError(f"The family {family.name} has no {name}.", f"Leave --{name} out.")
+    return family.Knobs.from_pairs(options.set, asked)
 
 
 def _load(ref: str, home: Path, device: str) -> "Model":
@@ -262,7 +294,17 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     assert options.like is not None
     chosen = [
         f"--{name}"
-        for name in ("seed", "label", "text", "set", "size", *FinishChoices.model_fields)
+        for name in (
+            "seed",
+            "label",
+            "text",
+            "prompts",
+            "guidance",
+            "negative",
+            "set",
+            "size",
+            *FinishChoices.model_fields,
+        )
         if name in options.model_fields_set
     ]
     if chosen:
