@@ -15,6 +15,7 @@ from gesso.measure.distances import Moments, frechet
 from gesso.measure.features import extractor
 from gesso.measure.health import RULES, Eye, Health, History, Rule
 from gesso.measure.health.look import effective_number, frechet_of_few
+from gesso.options import Options
 from gesso.sample import Drawn, draw
 from gesso.store import Run
 from gesso.train import Batches, Engine, Learner, Schedule, run
@@ -143,7 +144,8 @@ class Copier(torch.nn.Module):
     def __init__(self, images):
         super().__init__()
         self.images, self.one = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1, torch.nn.Linear(1, 1)
-        self.facts, self.asks, self.Knobs = type("", (), {"labels": (), "captions": ()}), frozenset(), dict
+        self.facts, self.asks = type("", (), {"labels": (), "captions": ()}), frozenset()
+        self.Knobs, self.alike = Options, {}
 
     def prior(self, n, rng):
         return torch.rand(n, generator=rng)
