@@ -21,8 +21,8 @@ from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from gesso.augment import Augment
-from gesso.conditioning import Conditions
-from gesso.contract.family import Adam, Batch, Clock, Condition, Facts, Family, Learning, Turn
+from gesso.conditioning import Asking, Conditions
+from gesso.contract.family import Adam, Batch, Clock, Condition, Facts, Family, Turn
 from gesso.losses import ADVERSARIAL, generator_share, gradient_penalty, led_past, r1_penalty, rightly_ranked
 from gesso.nn import scale_gradient
 from gesso.options import Field, Options
@@ -36,7 +36,7 @@ Given = Sequence[Tensor]
 Views = tuple[Float[Tensor, "n _ _ _"], ...]
 
 
-class AdversarialConfig(Learning):
+class AdversarialConfig(Asking):
     """Choices that every family with a critic has."""
 
     critic: str = Field(default="own", description="The critic: the family's own, or heads that stand on the primer.")
@@ -73,17 +73,6 @@ class AdversarialConfig(Learning):
         default=(), description="What is done to every picture before the critic sees it."
     )
     adaptive: bool = Field(default=False, description="Let the strength of augmentation follow how sure the critic is.")
-    labels: bool = Field(default=True, description="Learn the classes where the data has them.")
-    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
-    text_encoder: str = Field(
-        default="", description="Folder of a pretrained text encoder in the place of one learned from the captions."
-    )
-    asked_width: int = Field(
-        default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
-    )
-    drop: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
-    )
     mismatched: float = Field(
         default=0.02,
         ge=0,
@@ -91,7 +80,7 @@ class AdversarialConfig(Learning):
         description="Share of the critic's loss in which real pictures with the conditions of others count as made.",
     )
 
-    @field_validator("network", "text_encoder")
+    @field_validator("network")
     @classmethod
     def _found_from_anywhere(cls, path: str) -> str:
         return str(Path(path).expanduser().absolute()) if path else ""

@@ -13,15 +13,37 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import field_validator
 from torch import Tensor, nn
 
-from gesso.contract.family import Batch, Condition, Facts
+from gesso.contract.family import Batch, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.nn import Decoder, normalised
 from gesso.options import Field, Options
 from gesso.text import PretrainedReader, Reader, Vocabulary, reading
 
-__all__ = ["Asked", "AskedDecoder", "Conditioner", "Conditions", "Guidance", "Guided"]
+__all__ = ["Asked", "AskedDecoder", "Asking", "Conditioner", "Conditions", "Guidance", "Guided"]
+
+
+class Asking(Learning):
+    """Choices of every family that learns what pictures are asked to be."""
+
+    labels: bool = Field(default=True, description="Learn the classes where the data has them.")
+    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
+    text_encoder: str = Field(
+        default="", description="Folder of a pretrained text encoder in the place of one learned from the captions."
+    )
+    asked_width: int = Field(
+        default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
+    )
+    drop: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
+    )
+
+    @field_validator("text_encoder")
+    @classmethod
+    def _encoder_found_from_anywhere(cls, path: str) -> str:
+        return str(Path(path).expanduser().absolute()) if path else ""
 
 
 class Guided(Options):

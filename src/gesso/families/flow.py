@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.conditioning import Conditions, Guidance, Guided
-from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
+from gesso.conditioning import Asking, Conditions, Guidance, Guided
+from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Turn
 from gesso.errors import GessoError
 from gesso.nn import levels
 from gesso.nn.unet import UNet, waves
@@ -29,7 +29,7 @@ LOOKED = 40  # steps by which a picture's noise is found
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
 
-class FlowConfig(Learning):
+class FlowConfig(Asking):
     """Choices of a flow."""
 
     width: int = Field(default=48, ge=8, le=512, description="Channels of the first level; more on those below.")
@@ -49,14 +49,6 @@ class FlowConfig(Learning):
     warmup: float = Field(default=0.02, ge=0, le=1, description="Share of the run over which the rate rises from zero.")
     decay: float = Field(
         default=0.5, ge=0, le=1, description="Share of the run, its last part, over which the rate falls to zero."
-    )
-    labels: bool = Field(default=True, description="Learn the classes where the data has them.")
-    captions: bool = Field(default=False, description="Learn the captions where the data has them.")
-    text_encoder: str = Field(
-        default="", description="Folder of a pretrained text encoder in the place of one learned from the captions."
-    )
-    asked_width: int = Field(
-        default=64, ge=8, le=1024, description="Numbers of the vector that says what a picture is asked to be."
     )
     drop: float = Field(
         default=0.1, ge=0, lt=1, description="Share of pictures that are learned as if nothing were asked of them."
