@@ -13,7 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "solvers", "translation",
+    "pretrained", "solvers", "translation",
 }  # fmt: skip
 LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
 MAY_IMPORT = {
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "adversarial": ONE | {"nn", "text", "conditioning", "losses", "augment", "primer"},
     "primer": ONE | {"nn", "files", "compiled"},
     "marks": ONE | {"files"},
+    "pretrained": ONE | {"files"},
     "translation": ONE | {"nn", "adversarial"},
     "families": ONE | TWO,
     "patch": ONE | TWO,

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -171,6 +171,7 @@ class Model:
 
     family: with the weights that draw. run: name of the run's folder; number: the run's. sha256: of the file of
     weights; step: when they were saved. notes: sentences about what had to be passed over when it was loaded.
+    A pretrained pipeline is of no run: its number is 0, and run is what loads it, "diffusers:PLACE".
     """
 
     family: Family
@@ -192,7 +193,10 @@ class Model:
 
     @property
     def title(self) -> str:
-        """How its files are called: data set, family, number: 'emoji-gan-0007'."""
+        """How its files are called: data set, family, number: 'emoji-gan-0007'; of a pipeline 'diffusers-NAME'."""
+        if not self.number:
+            kind, _, place = self.run.partition(":")
+            return f"{kind}-{slug(PurePath(place).name)}"
         return f"{self.run.partition('-')[2] or self.run}-{self.number:04d}"
 
     def sample(

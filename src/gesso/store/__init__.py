@@ -5,11 +5,13 @@ resumes), `log.jsonl`, `samples/*.png` and `README.md`. Importing this package d
 """
 
 from gesso.store.fingerprint import compare_fingerprints, fingerprint
+from gesso.store.record import PRETRAINED
 from gesso.store.run import FORMAT, Run, State, list_runs
 from gesso.store.tensors import check_tensors, load_tensors, save_tensors
 
 __all__ = [
     "FORMAT",
+    "PRETRAINED",
     "Run",
     "State",
     "check_tensors",

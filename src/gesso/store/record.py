@@ -12,6 +12,7 @@ from gesso.files import read_json
 
 FORMAT = 1  # of run.json and all beside it; raised when an older Gesso could not read them
 NUMBERED = re.compile(r"([0-9]{4,})-(.+)")
+PRETRAINED = "diffusers:"  # begins what names a pretrained pipeline, where a run could be named
 
 
 def slug(text: str, fallback: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from gesso.errors import GessoError, nearest
 from gesso.files import explained, fsync_folder, new_folder, read_json, sweep, temporary_beside, write_bytes, write_json
 from gesso.store.lock import holder, locked
-from gesso.store.record import FORMAT, check_format, find, folders, number, read_record, slug
+from gesso.store.record import FORMAT, PRETRAINED, check_format, find, folders, number, read_record, slug
 from gesso.store.tensors import Damaged, Scalar, load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ class Run:
         when a newer Gesso wrote it, and when its record is damaged.
         """
         runs, text = Path(home) / "runs", str(ref).strip()
+        if text.startswith(PRETRAINED):
+            problem = f"'{text[:200]}' is a pretrained pipeline, which is drawn from, and no run that was trained here."
+            raise GessoError(problem, f"Draw with it: gesso sample {text[:200]}, or give a run.")
         fits = find(runs, text)
         if len(fits) == 1:
             return cls(fits[0], read_record(fits[0]))

@@ -196,20 +196,30 @@ def run(
     return result
 
 
-def load(ref: "str | int | Path", home: str | os.PathLike[str] | None = None, device: str = "auto") -> "Model":
+def load(
+    ref: "str | int | Path",
+    home: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    *,
+    download: bool = True,
+) -> "Model":
     """A trained generator, ready to draw: `gesso.load("emoji").sample(n=64, seed=7)`.
 
-    ref: a run's number, its folder's name or a beginning of it, a path, or a data set, which means its latest run.
-    device: auto, cpu, cuda or mps. Raises GessoError when there is no such run, device or whole model.
+    ref: a run's number, its folder's name or a beginning of it, a path, or a data set, which means its latest run; or
+    "diffusers:PLACE" for a pretrained pipeline, a folder or a name on the Hub. device: auto, cpu, cuda or mps.
+    download: whether a pipeline on the Hub may be fetched, once. Raises GessoError when there is no such run, pipeline,
+    device or whole model.
     """
     import torch
 
     from gesso.contract.family import Facts
     from gesso.files import sha256_of
     from gesso.sample import Model
-    from gesso.store import Run
+    from gesso.store import PRETRAINED, Run
 
     place = find_device(device)
+    if str(ref).startswith(PRETRAINED):
+        return _pipeline(str(ref).removeprefix(PRETRAINED).strip(), place, download)
     found = Run.open(find_home(home), ref)
     tensors, facts = found.load_model()
     kind = family(found.family)
@@ -223,6 +233,21 @@ def load(ref: "str | int | Path", home: str | os.PathLike[str] | None = None, de
     weights = found.root / "state" / "model-before.safetensors" if facts["notes"] else found.model
     drawer = drawer.to(place).eval().requires_grad_(False)
     return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"])
+
+
+def _pipeline(name: str, device: "torch.device", download: bool) -> "Model":
+    """A pretrained pipeline, ready to draw."""
+    import torch
+
+    from gesso import pretrained
+    from gesso.families.pipeline import Pipeline
+    from gesso.sample import Model
+    from gesso.store import PRETRAINED
+
+    with torch.random.fork_rng(devices=[]):
+        found = pretrained.read(name, download)
+        drawer = Pipeline(found.pipeline).to(device).eval().requires_grad_(False)
+    return Model(drawer, PRETRAINED + found.place, 0, found.sha256, 0)
 
 
 def find_device(name: str) -> "torch.device":

@@ -29,7 +29,11 @@ class SampleOptions(FinishChoices):
     patches of the collection, at most half of one from a single picture; --no-finish leaves them as they are.
     """
 
-    run: str = Field(default="", description="The run: its number, its name, or its data set for the latest.")
+    run: str = Field(
+        default="",
+        description="The run: its number, its name, or its data set for the latest; diffusers:PLACE for a pretrained "
+        "pipeline.",
+    )
     count: int = Field(default=16, ge=1, le=1_000_000, description="How many pictures.")
     seed: int | None = Field(
         default=None, ge=0, lt=2**62, description="Seed of the first; the others count on. A new one if not given."
@@ -149,7 +153,7 @@ class Sample(Task[SampleOptions]):
             facts["grid"] = str(grid)
             yield Preview(grid, f"seeds {first} to {last}")
         what = f"{count:,} pictures, seeds {first} to {last}" if count > 1 else f"One picture, seed {first}"
-        said = f"{what}, by {model.run}, step {model.step:,}."
+        said = f"{what}, by {model.run}, step {model.step:,}." if model.number else f"{what}, by {model.run}."
         if finisher is not None:
             facts |= {"finished": finisher.size, "largest_share": finisher.most}
             said += f" Finished with patches of '{finisher.collection.pack.name}': at most {finisher.most:.0%} of one "
@@ -257,6 +261,10 @@ def _finisher(
         if options.size is not None:
             raise GessoError("--size is that of finished pictures.", "Leave out --no-finish, or --size.")
         return None
+    if not model.number:
+        if asked:
+            raise GessoError("A pretrained pipeline has no data set to finish its pictures with.", "Leave out --size.")
+        return None
     run = Run.open(home, model.run)
     if "data" not in run.record and not asked:
         return None
@@ -287,9 +295,10 @@ def _finisher(
 
 def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
     """The recipe of a picture, and the very model that drew it; raises GessoError when that is no longer there."""
+    from gesso import tasks
     from gesso.files import sha256_of
     from gesso.marks.recipe import Work, read_recipe
-    from gesso.store import list_runs
+    from gesso.store import PRETRAINED, list_runs
 
     assert options.like is not None
     chosen = [
@@ -316,6 +325,12 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
         raise GessoError(f"{options.like} was made by `gesso {recipe.task}`, not drawn.", "Make it again with that.")
     if recipe is None:
         raise GessoError(f"{options.like} carries no recipe.", "Give the run and the seed yourself, if you know them.")
+    if recipe.run.startswith(PRETRAINED):
+        model = tasks.load(recipe.run, home, options.device, download=False)  # anyone may have written that recipe
+        if model.sha256 == recipe.model:
+            return model, recipe
+        problem = f"The pipeline {recipe.run} has changed since it drew {options.like}."
+        raise GessoError(problem, f"It now draws seed {recipe.seed} differently, but you may ask for it.")
     runs = [run for run in list_runs(home) if run.model.is_file()]
     runs.sort(key=lambda run: run.root.name != recipe.run)  # the one of that name first
     found = next((run for run in runs if sha256_of(run.model) == recipe.model), None)
