@@ -13,9 +13,12 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "pretrained", "solvers", "translation",
+    "pretrained", "reconstruction", "solvers", "translation",
 }  # fmt: skip
-LIBRARY = {"patch", "finish", "scene", "data", "store", "train", "sample", "translate", "measure", "explore", "export"}
+LIBRARY = {
+    "patch", "finish", "scene", "data", "store", "train", "sample", "redraw", "translate", "measure", "explore",
+    "export",
+}  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
@@ -33,6 +36,7 @@ MAY_IMPORT = {
     "primer": ONE | {"nn", "files", "compiled"},
     "marks": ONE | {"files"},
     "pretrained": ONE | {"files"},
+    "reconstruction": ONE | {"nn", "losses", "primer"},
     "translation": ONE | {"nn", "adversarial"},
     "families": ONE | TWO,
     "patch": ONE | TWO,
@@ -41,6 +45,7 @@ MAY_IMPORT = {
     "data": ONE | TWO,
     "store": ONE | TWO,
     "sample": ONE | TWO,
+    "redraw": ONE | TWO | {"sample", "data", "patch"},
     "translate": ONE | TWO | {"sample"},
     "train": ONE | TWO | {"data", "store", "sample"},
     "measure": ONE | TWO | {"sample", "store"},

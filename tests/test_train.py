@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gesso import tasks
-from gesso.contract.family import Clock, Facts
+from gesso.contract.family import Clock, Facts, Turn
 from gesso.contract.task import Message, Preview, Progress
 from gesso.errors import GessoError
 from gesso.store import Run
@@ -152,13 +152,26 @@ def test_the_rate_rises_and_falls(fabric, facts):
     _, learner, _, _ = begin_free(fabric, facts, warmup=0.1, decay=0.5)
     rates = []
     for seen in range(0, 101, 5):
-        learner._set_rate(Clock(seen, seen, 100))
+        clock = Clock(seen, seen, 100)
+        learner._set_rate(learner.family.turns(clock)[0], clock)
         rates.append(learner.optimizers["generator"].param_groups[0]["lr"])
     top = learner.family.adam("generator").lr
     assert rates[1] == pytest.approx(top / 2)
     assert rates[2] == pytest.approx(top) == pytest.approx(rates[10])
     assert rates[15] == pytest.approx(top / 2)
     assert rates[-1] < top / 1000
+
+
+def test_the_rate_of_a_turn_with_a_stretch_of_its_own(fabric, facts):
+    _, learner, _, _ = begin_free(fabric, facts, decay=0.5)
+    turn, rates = Turn("late", ("generator",), begin=0.5, end=0.75), []
+    for seen in (0, 50, 62, 63, 69, 75, 100):
+        learner._set_rate(turn, Clock(seen, seen, 100))
+        rates.append(learner.optimizers["generator"].param_groups[0]["lr"])
+    top = learner.family.adam("generator").lr
+    assert rates[0] == rates[1] == rates[2] == top
+    assert top > rates[3] > rates[4] > rates[5]
+    assert rates[5] == rates[6] == pytest.approx(top / 10_000)
 
 
 def begin_free(fabric, facts, **config):

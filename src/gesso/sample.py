@@ -11,7 +11,7 @@ small networks on a CPU, and the best for larger ones; a GPU needs more to be bu
 import math
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
@@ -35,6 +35,7 @@ __all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place", "slug"]
 
 CHUNK = {"cpu": 4}
 CHUNK_ELSEWHERE = 32
+Way = Callable[[torch.Tensor, Condition, Options], Iterator[torch.Tensor]]  # latents → better and better pictures
 SEEDS = 2**32  # a fresh seed is below this, so that it can be read aloud; any below 2**63 may be asked for
 
 
@@ -66,12 +67,14 @@ def draw(
     knobs: Options | None = None,
     texts: Sequence[str | None] | str | None = None,
     sources: Sequence[UInt8[np.ndarray, "h w s"]] | UInt8[np.ndarray, "n h w s"] | None = None,
+    how: "Way | None" = None,
 ) -> Iterator[Drawn]:
     """Draw one picture a seed, in order, on the family's device; the same seed gives the same picture in any company.
 
     labels, texts: one for all, or one a seed; None leaves it to the seed where the model knows some. sources: what each
-    is to be made of, where the model translates. knobs: of the family's Knobs. Raises GessoError, with the nearest
-    right one, for a label that the data does not have and for words that no caption has.
+    is to be made of, where the model translates. knobs: of the family's Knobs. how: another way to draw than the
+    family's own, where nothing is asked for unless it is named. Raises GessoError, with the nearest right one, for a
+    label that the data does not have and for words that no caption has.
     """
     wanted = _numbers(family, _each(labels, len(seeds), "labels"))
     said = _captions(family, _each(texts, len(seeds), "texts"))
@@ -87,7 +90,7 @@ def draw(
         for i, seed in enumerate(chunk):
             rng = torch.Generator().manual_seed(seed)
             latents.append(family.prior(1, rng))
-            if numbers[i] is not None or words[i] is not None:
+            if how is not None or numbers[i] is not None or words[i] is not None:
                 continue  # what is asked for by the one alone, the other must not contradict
             if family.facts.captions and "text" in family.asks:
                 words[i] = family.facts.captions[int(torch.randint(len(family.facts.captions), (), generator=rng))]
@@ -104,7 +107,8 @@ def draw(
         if "source" in family.asks and sources is not None:
             given = np.stack([sources[start + i] for i in fill])
             asked.source = torch.from_numpy(given).permute(0, 3, 1, 2).float().div(127.5).sub(1).to(device)
-        images = _images(family, torch.cat([latents[i] for i in fill]).to(device), asked, knobs)
+        z = torch.cat([latents[i] for i in fill]).to(device)
+        images = _images(family, (how or family.sample)(z, asked, knobs))
         for i, seed in enumerate(chunk):
             number = numbers[i]
             label = None if number is None else family.facts.labels[number]
@@ -119,18 +123,18 @@ def _each(wish: Sequence[str | None] | str | None, count: int, what: str) -> lis
     return wishes
 
 
-def _images(family: Family, z: torch.Tensor, condition: Condition, knobs: Options) -> UInt8[np.ndarray, "n h w c"]:
-    """The family's last word on some latents; its mode and the caller's stay as they were."""
+def _images(family: Family, drawing: Iterator[torch.Tensor]) -> UInt8[np.ndarray, "n h w c"]:
+    """The last word of a stream of pictures; the family's mode and the caller's stay as they were."""
     learning = family.training
     last: torch.Tensor | None = None
     family.eval()
     try:
         with (
             torch.inference_mode(),
-            torch.autocast(z.device.type, enabled=False),
+            torch.autocast(next(family.parameters()).device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            for image in family.sample(z, condition, knobs):
+            for image in drawing:
                 last = image
     finally:
         family.train(learning)

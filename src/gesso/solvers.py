@@ -5,17 +5,19 @@ those of another.
 """
 
 from collections.abc import Callable, Iterator
+from math import gcd
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["SOLVERS", "Method", "Velocity", "adaptive", "euler", "heun"]
+__all__ = ["SOLVERS", "Method", "Velocity", "adaptive", "constrained", "euler", "heun"]
 
 Velocity = Callable[[Float[Tensor, "n *p"], Float[Tensor, " n"]], Float[Tensor, "n *p"]]
 Method = Literal["euler", "heun", "adaptive"]
 
+GOLDEN = 0.618
 LONGEST = 5.0  # times that a step may grow at once, and shrink
 SAFE = 0.9
 MOST = 500  # steps after which an adaptive solver gives up getting nearer
@@ -81,6 +83,32 @@ def adaptive(
         h = h * (SAFE * size.clamp(min=1e-9) ** (-1 / 3)).clamp(1 / LONGEST, LONGEST)
         h = torch.where(h == 0, way * torch.full_like(h, 1e-3), h)
         yield x
+
+
+def constrained(
+    v: Velocity,
+    x: Float[Tensor, "n *p"],
+    luck: Float[Tensor, "n *p"],
+    fitted: Callable[[Float[Tensor, "n *p"]], Float[Tensor, "n *p"]],
+    begin: float,
+    steps: int,
+    fresh: float = 0.85,
+) -> Iterator[Float[Tensor, "n *p"]]:
+    """From time `begin` to pictures of which something is known: what each step aims at is fitted to that.
+
+    For straight lines between pictures (time 0) and noise (time 1), after Wang et al. 2023 ("DDNM", algorithm 1).
+    fitted: the nearest pictures in which everything is as it is known. fresh: share of the noise that each step draws
+    anew; it is `luck`, moved on each time, so that the answer is a pure function of what is given.
+    """
+    count = x[0].numel()
+    far = next(k for k in range(round(GOLDEN * count), 2 * count + 2) if gcd(k, count) == 1)  # visits every place once
+    for i in range(steps):
+        t, rest = begin * (1 - i / steps), begin * (1 - (i + 1) / steps)
+        aim = fitted(x - t * v(x, _times(x, t)))
+        noise = (x - (1 - t) * aim) / t
+        luck = luck.flatten(1).roll(far, 1).reshape(x.shape)
+        x = (1 - rest) * aim + rest * ((1 - fresh**2) ** 0.5 * noise + fresh * luck)
+        yield aim
 
 
 SOLVERS: dict[str, Callable[..., Iterator[Tensor]]] = {"euler": euler, "heun": heun, "adaptive": adaptive}

@@ -67,11 +67,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Turn:
-    """One backward pass and the parts that step on it, every `every`-th step (lazy regularisation)."""
+    """One backward pass and the parts that step on it, every `every`-th step (lazy regularisation).
+
+    begin, end: the stretch of the run, as shares of it, over which their learning rate rises and falls.
+    """
 
     name: str
     parts: tuple[str, ...]
     every: int = 1
+    begin: float = 0.0
+    end: float = 1.0
 
 
 @dataclass(frozen=True)

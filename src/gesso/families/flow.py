@@ -4,12 +4,16 @@ On the straight line z = (1 - t) x + t e from a picture x (time 0) to noise e (t
 network learns its mean at every place and time (Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1), and drawing
 follows it from noise back. Followed the other way it looks: `encode` gives the noise of a picture.
 
+With `latents` the pictures are maps that a network makes of them and another paints again (Rombach et al. 2022, section
+3): both learn in the first part of the run.
+
 With `few` it also learns the mean velocity between two times, so that it draws in one jump or in a few (MeanFlow; Geng
 et al. 2025, eq. 6): u = v - (t - r) du/dt, where du/dt is taken along the way that the picture goes.
 """
 
 import warnings
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import ClassVar, Literal
 
 import torch
@@ -19,19 +23,29 @@ from torch import Tensor, nn
 
 from gesso.conditioning import Asking, Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Turn
+from gesso.contract.known import Known
 from gesso.errors import GessoError
 from gesso.nn import levels
+from gesso.nn.autoencode import Looking, Painting, shrinkage
+from gesso.nn.equalised import pixel_norm
 from gesso.nn.unet import UNet, waves
 from gesso.options import Field
-from gesso.solvers import SOLVERS
+from gesso.reconstruction import Likeness, Rebuilding, patch_critic
+from gesso.solvers import SOLVERS, constrained
 
 LOOKED = 40  # steps by which a picture's noise is found
+CONSTRAINED = 40  # steps in which what is known of a picture is filled in
+SHAKEN = 0.1  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
 
-class FlowConfig(Asking):
+class FlowConfig(Rebuilding, Asking):
     """Choices of a flow."""
 
+    latents: int = Field(default=0, ge=0, le=64, description="Numbers of a place of the latents; 0: pixels are drawn.")
+    side: int = Field(default=8, ge=2, le=64, description="Places along the shorter side of the latents.")
+    eye: int = Field(default=48, ge=4, le=512, description="Channels that make latents of pictures and back.")
+    first: float = Field(default=0.3, gt=0, lt=1, description="Share of the run in which latents are learned.")
     width: int = Field(default=48, ge=8, le=512, description="Channels of the first level; more on those below.")
     patch: Literal[1, 2, 4] = Field(default=2, description="Pixels of a side of the patches that it works on.")
     few: float = Field(
@@ -73,17 +87,19 @@ class FlowKnobs(Guided):
 class Network(nn.Module):
     """A noisy picture and two times, the end of the way and its beginning → the mean velocity between them."""
 
-    def __init__(self, config: FlowConfig, facts: Facts, conditions: Conditions):
+    def __init__(self, config: FlowConfig, shape: tuple[int, int, int], conditions: Conditions):
         super().__init__()
+        channels, height, width = shape
+        patch = 1 if config.latents else config.patch
         told = 4 * config.width
         self.asked = conditions.conditioner(config.asked_width)
         self.join = nn.Linear(config.asked_width, told) if self.asked else None
         self.wide = config.width
         self.times = nn.Sequential(nn.Linear(2 * config.width, told), nn.SiLU(), nn.Linear(told, told))
-        deep = levels(facts.height // config.patch, facts.width // config.patch)
+        deep = levels(height // patch, width // patch)
         widths = [config.width * min(1 + level, 3) for level in range(min(deep, 3) + 1)][: max(deep, 1) + 1]
         words = config.asked_width if "text" in conditions.kinds else 0
-        self.unet = UNet(facts.channels, widths, config.patch, told, words)
+        self.unet = UNet(channels, widths, patch, told, words)
 
     def forward(
         self, z: Float[Tensor, "n c h w"], r: Float[Tensor, " n"], t: Float[Tensor, " n"], *given: Tensor
@@ -103,7 +119,7 @@ class Drawing(nn.Module):
     def __init__(self, family: "Flow", knobs: FlowKnobs):
         super().__init__()
         self.network, self.knobs = family.parts["network"], knobs
-        self.shape = (family.facts.channels, family.facts.height, family.facts.width)
+        self.shape, self.pictures = family.shape, family.pictures
         self.solver = knobs.solver
         if knobs.solver == "auto":
             self.solver = "jump" if family.config.few else "heun"
@@ -121,26 +137,32 @@ class Drawing(nn.Module):
 
     def stream(self, z: Float[Tensor, "n d"], *given: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
         """Pictures that lose their noise; the last has none."""
-        x = z.unflatten(1, self.shape) * self.knobs.truncation
+        for x in self.follow(z.unflatten(1, self.shape) * self.knobs.truncation, 1.0, given):
+            yield self.pictures(x)
+
+    def follow(
+        self, x: Float[Tensor, "n c h w"], begin: float, given: Sequence[Tensor]
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """From what has as much noise as there is at the time `begin`; in as many of the steps as are left."""
+        steps = max(round(self.steps * begin), 1)
         if self.solver == "jump":
-            for i in range(self.steps, 0, -1):
-                t, r = (x.new_full((len(x),), k / self.steps) for k in (i, i - 1))
-                x = x - self.velocity(x, r, t, given) / self.steps
+            for i in range(steps, 0, -1):
+                t, r = (x.new_full((len(x),), begin * k / steps) for k in (i, i - 1))
+                x = x - begin * self.velocity(x, r, t, given) / steps
                 yield x
             return
 
         def v(y: Tensor, t: Tensor) -> Tensor:
             return self.velocity(y, t, t, given)
 
-        if self.solver == "heun" and self.steps > 1:  # the last step is Euler's, since at 0 hardly anything was learned
-            rest = 1 / self.steps
-            near = x
-            for near in SOLVERS["heun"](v, x, 1.0, rest, self.steps - 1):
+        if self.solver == "heun" and steps > 1:  # the last step is Euler's, since at 0 hardly anything was learned
+            rest, near = begin / steps, x
+            for near in SOLVERS["heun"](v, x, begin, rest, steps - 1):
                 yield near
             yield from SOLVERS["euler"](v, near, rest, 0.0, 1)
         else:
-            how = self.knobs.tolerance if self.solver == "adaptive" else self.steps
-            yield from SOLVERS[self.solver](v, x, 1.0, 0.0, how)
+            how = self.knobs.tolerance if self.solver == "adaptive" else steps
+            yield from SOLVERS[self.solver](v, x, begin, 0.0, how)
 
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
@@ -155,9 +177,10 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     Config = FlowConfig
     Knobs = FlowKnobs
     takes = frozenset({"label", "text"})
-    ema = ("network",)
+    ema = ("network", "eye", "hand")
     paper = (
-        "Lipman et al. 2023; Liu et al. 2023; Esser et al. 2024 (times); Ho & Salimans 2022; Geng et al. 2025 (jumps)"
+        "Lipman et al. 2023; Liu et al. 2023; Esser et al. 2024 (times); Ho & Salimans 2022; Geng et al. 2025 (jumps); "
+        "Rombach et al. 2022 (latents)"
     )
     presets: ClassVar[dict[str, dict]] = {"": {}, "few": {"few": 0.5}}
     sizes: ClassVar[dict[int, dict]] = {32: {}, 64: {}, 128: {"patch": 4}, 256: {"patch": 4, "width": 32}}
@@ -166,18 +189,47 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         super().__init__(config, facts)
         self.conditions = Conditions(facts, config.labels, config.captions, config.text_encoder)
         self.takes = frozenset(self.conditions.kinds)
-        self.parts = nn.ModuleDict({"network": Network(config, facts, self.conditions)})
+        self.shape, parts = (facts.channels, facts.height, facts.width), dict[str, nn.Module]()
+        if config.latents:
+            shrink = shrinkage(facts.height, facts.width, config.side)
+            parts["eye"] = Looking(facts.channels, config.eye, shrink, config.latents)
+            parts["hand"] = Painting(facts.channels, config.eye, shrink, config.latents)
+            parts |= patch_critic(config, *self.shape)
+            self.shape = (config.latents, facts.height // shrink, facts.width // shrink)
+            self.likeness = Likeness(config)
+        self.parts = nn.ModuleDict({"network": Network(config, self.shape, self.conditions), **parts})
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
-        """One."""
-        return [Turn("flow", ("network",))]
+        """Where there are latents, those first; then the flow."""
+        first = self.config.first if self.config.latents else 0.0
+        if clock.fraction < first:
+            judged = clock.fraction >= first * self.config.critic_from and self.config.adversarial
+            return [Turn("latents", ("eye", "hand", *(["critic"] if judged else [])), end=first)]
+        return [Turn("flow", ("network",), begin=first)]
+
+    def maps(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d _ _"]:
+        """What the flow learns to draw: pictures, or latents, whose numbers at a place have a root mean square of 1."""
+        return pixel_norm(self.parts["eye"](image).float()) if self.config.latents else image
+
+    def pictures(self, x: Float[Tensor, "n d _ _"]) -> Float[Tensor, "n c h w"]:
+        """What it drew, as pictures."""
+        return self.parts["hand"](x).float() if self.config.latents else x
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The squared error of the velocity; where jumps are learned, of the mean one, each picture's at equal weight.
 
+        Of latents: how unlike pictures are that are painted from them, a little shaken.
+
         For the log: `error`, that of velocities at one time, as a share of what would be without looking.
         """
-        x, n, c = batch.image, len(batch.image), self.config
+        n, c = len(batch.image), self.config
+        if turn.name == "latents":
+            seen = self.maps(batch.image)
+            seen = seen + SHAKEN * torch.randn(seen.shape, generator=rng, device=seen.device)
+            painted = self.parts["hand"](seen.to(batch.image.dtype))
+            return self.likeness(batch.image, painted, self.parts["critic"] if "critic" in turn.parts else None)
+        with torch.no_grad():
+            x = self.maps(batch.image)
         given = self.conditions.dropped(self.inputs(batch, n), c.drop, rng)
         noise = torch.randn(x.shape, generator=rng, device=x.device)
         both = torch.sigmoid(c.early + c.spread * torch.randn(2, n, generator=rng, device=x.device))
@@ -213,13 +265,12 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
             return torch.func.jvp(along, (z[:pairs], t[:pairs]), (v[:pairs], torch.ones_like(t[:pairs])))[1]
 
     def adam(self, part: str) -> Adam:
-        """As usual for transformers and U-Nets."""
-        return Adam(lr=self.config.lr, betas=(0.9, 0.99), clip=1.0)
+        """As usual for transformers and U-Nets; the critic remembers less."""
+        return Adam(lr=self.config.lr, betas=(0.0 if part == "critic" else 0.9, 0.99), clip=1.0)
 
     def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
-        """Noise, a number a value of a pixel."""
-        facts = self.facts
-        return torch.randn(n, facts.channels * facts.height * facts.width, generator=rng, device=rng.device)
+        """Noise, a number a value of a pixel or of the latents."""
+        return torch.randn(n, prod(self.shape), generator=rng, device=rng.device)
 
     def sample(self, z: Tensor, condition: Condition, knobs: FlowKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
         """Follow the velocity from noise."""
@@ -229,8 +280,37 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
         """The noise that becomes this picture, by following the velocity from it."""
         drawing, given = Drawing(self, FlowKnobs(solver="heun")), self.inputs(condition, len(image))
-        *_, z = SOLVERS["heun"](lambda y, t: drawing.velocity(y, t, t, given), image.float(), 0.0, 1.0, LOOKED)
+        x = self.maps(image.float())
+        *_, z = SOLVERS["heun"](lambda y, t: drawing.velocity(y, t, t, given), x, 0.0, 1.0, LOOKED)
         return z.flatten(1)
+
+    def restore(
+        self, z: Tensor, known: Known, condition: Condition, knobs: FlowKnobs
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """From noise (see `solvers.constrained`); where everything is known but for its noise, from so much of it."""
+        drawing, given = Drawing(self, knobs).to(z.device), self.inputs(condition, len(z))
+        x = luck = z.unflatten(1, drawing.shape)
+        begin, steps = 1.0, knobs.steps or CONSTRAINED
+        if known.noise:
+            begin = known.noise / (1 + known.noise)  # where the straight line from the picture has as much noise
+            steps = max(round(steps * begin), 1)
+            x = (1 - begin) * self.maps(known.image)
+
+        def fitted(y: Tensor) -> Tensor:
+            return y if known.noise else self.maps(known.fitted(self.pictures(y)))
+
+        for aim in constrained(lambda y, t: drawing.velocity(y, t, t, given), x, luck, fitted, begin, steps):
+            drawn = self.pictures(aim)
+            yield (drawn if known.noise else known.fitted(drawn)).clamp(-1, 1)
+
+    def varied(
+        self, z: Tensor, image: Float[Tensor, "n c h w"], strength: float, condition: Condition, knobs: FlowKnobs
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """As much noise as `strength` says is laid over the pictures, and taken away again (Meng et al. 2022)."""
+        drawing = Drawing(self, knobs).to(z.device)
+        noisy = torch.lerp(self.maps(image), z.unflatten(1, drawing.shape), strength)
+        for x in drawing.follow(noisy, strength, self.inputs(condition, len(z))):
+            yield self.pictures(x).clamp(-1, 1)
 
     def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
         """Labels, then pieces of texts, as far as the data has them."""
@@ -240,5 +320,5 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         """Latents and conditions to pictures, every step unrolled."""
         if knobs.solver == "adaptive":
             raise GessoError("The adaptive solver's steps cannot be written down in advance.", "Choose solver=heun.")
-        z = torch.zeros(1, self.facts.channels * self.facts.height * self.facts.width)
+        z = torch.zeros(1, prod(self.shape))
         return Drawing(self, knobs).eval(), (z, *self.inputs(Condition(), 1))

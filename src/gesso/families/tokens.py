@@ -11,7 +11,6 @@ that draw it again (`encode`).
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
@@ -21,18 +20,20 @@ from torch import Tensor, nn
 
 from gesso.conditioning import Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
-from gesso.nn.equalised import pixel_norm
+from gesso.contract.known import Known
+from gesso.errors import GessoError
+from gesso.nn.autoencode import Looking, Painting, shrinkage
 from gesso.nn.quantise import Quantised, Scalars, VectorQuantiser
 from gesso.nn.sequence import Cache
 from gesso.nn.sequence import Sequence as Transformer
 from gesso.options import Field
-from gesso.primer.distance import Distance
+from gesso.reconstruction import Likeness, Rebuilding, patch_critic
 
 GOLDEN = 0.6180339887498949  # steps of it fill [0, 1) evenly (Weyl 1916)
 SHOWN = 8  # unfinished canvases that a drawing in order shows
 
 
-class TokensConfig(Learning):
+class TokensConfig(Rebuilding, Learning):
     """Choices of the tokenizer and of the transformer."""
 
     code: Literal["scalars", "vectors"] = Field(
@@ -40,11 +41,8 @@ class TokensConfig(Learning):
     )
     codes: int = Field(default=512, ge=2, le=65536, description="Vectors of the book, where numbers stand for vectors.")
     side: int = Field(default=8, ge=2, le=64, description="Numbers along a picture's shorter side.")
-    width: int = Field(default=32, ge=4, le=512, description="Channels of the tokenizer at the full size.")
+    width: int = Field(default=48, ge=4, le=512, description="Channels of the tokenizer at half of the full size.")
     first: float = Field(default=0.4, gt=0, lt=1, description="Share of the run in which the tokenizer learns.")
-    perceptual: float = Field(
-        default=0.5, ge=0, description="Weight of how unlike pictures look to the primer, beside the errors of pixels."
-    )
     commitment: float = Field(default=0.25, ge=0, description="Weight that keeps vectors near those of the book.")
     inside: int = Field(default=192, ge=16, le=4096, description="Numbers of a vector in the transformer.")
     depth: int = Field(default=6, ge=1, le=64, description="Layers of the transformer.")
@@ -72,39 +70,17 @@ class TokensKnobs(Guided):
     top_k: int = Field(default=0, ge=0, description="Only the likeliest so many numbers are drawn; 0: any.")
 
 
-class Block(nn.Module):
-    """Two 3×3 convolutions beside the identity, after norms of a place's channels."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.one, self.two = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """As large as what came in."""
-        return x + self.two(F.silu(pixel_norm(self.one(F.silu(pixel_norm(x))))))
-
-
 class Tokenizer(nn.Module):
     """A picture → a map of vectors → codes, and back."""
 
     def __init__(self, config: TokensConfig, facts: Facts):
         super().__init__()
-        side = min(facts.height, facts.width)
-        shrink = 2 ** max(round(math.log2(side / config.side)), 0)
-        while facts.height % shrink or facts.width % shrink:
-            shrink //= 2
+        shrink = shrinkage(facts.height, facts.width, config.side)
         self.places = (facts.height // shrink, facts.width // shrink)
         book = Scalars() if config.code == "scalars" else VectorQuantiser(config.codes, 16, config.commitment)
         self.book, self.count = book, book.count
-        widths = [min(config.width * 2**i, 128) for i in range(shrink.bit_length())]
-        down: list[nn.Module] = [nn.Conv2d(facts.channels, widths[0], 3, padding=1)]
-        for a, b in pairwise(widths):
-            down += [nn.Conv2d(a, b, 4, 2, 1), Block(b)]
-        self.down = nn.Sequential(*down, nn.SiLU(), nn.Conv2d(widths[-1], book.width, 1))
-        up: list[nn.Module] = [nn.Conv2d(book.width, widths[-1], 3, padding=1), Block(widths[-1])]
-        for b, a in pairwise(widths[::-1]):
-            up += [Block(b), nn.Upsample(scale_factor=2), nn.Conv2d(b, a, 3, padding=1)]
-        self.up = nn.Sequential(*up, nn.SiLU(), nn.Conv2d(widths[0], facts.channels, 3, padding=1), nn.Tanh())
+        self.down = Looking(facts.channels, config.width, shrink, book.width)
+        self.up = Painting(facts.channels, config.width, shrink, book.width)
 
     def look(self, x: Float[Tensor, "n c h w"], follow: bool = False) -> Quantised:
         """The codes of pictures. follow: learned vectors move to what chose them."""
@@ -232,12 +208,22 @@ class Drawing(nn.Module):
                 yield codes, known
 
     def at_once(
-        self, z: Float[Tensor, "n k"], sure: Float[Tensor, "n k"], given: Sequence[Tensor]
+        self,
+        z: Float[Tensor, "n k"],
+        sure: Float[Tensor, "n k"],
+        given: Sequence[Tensor],
+        kept: tuple[Int[Tensor, "n k"], Bool[Tensor, "n k"]] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Codes so far: at each look those are kept of which the model is surest, give or take."""
+        """Codes so far: at each look those are kept of which the model is surest, give or take.
+
+        kept: codes that are there from the beginning, and which of them.
+        """
         n, k = z.shape
         codes = torch.zeros(n, k, dtype=torch.long, device=z.device)
         known = torch.zeros(n, k, dtype=torch.bool, device=z.device)
+        if kept is not None:
+            codes, known = kept
+        open_ = (~known).sum(1, keepdim=True)
         both, chance = self.guidance.asked(given), -(-sure.clamp(1e-6, 1 - 1e-6).log()).log()  # Gumbel's
         for step in range(self.knobs.steps):
             logits = self._guided(self.reader(self.guidance.twice(codes), self.guidance.twice(known), *both))
@@ -245,10 +231,10 @@ class Drawing(nn.Module):
             fit = logits.log_softmax(-1).gather(2, drawn[..., None])[..., 0]
             left = 1 - (step + 1) / self.knobs.steps
             fit = (fit + self.knobs.temperature * left * chance).masked_fill(known, math.inf)
-            keep = k - math.floor(k * math.cos(math.pi / 2 * (1 - left)) + 1e-9)
+            still = (open_ * math.cos(math.pi / 2 * (1 - left)) + 1e-9).floor()  # places left open
             codes = torch.where(known, codes, drawn)
             order = fit.argsort(1, descending=True).argsort(1)
-            known = order < max(keep, 1)
+            known = order < k - still
             yield codes, known
 
     def stream(self, z: Float[Tensor, "n d"], *given: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
@@ -289,25 +275,27 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
         tokenizer = Tokenizer(config, facts)
         self.count = math.prod(tokenizer.places)
         reader = Reader(config, facts, self.conditions, self.count, tokenizer.count)
-        self.parts = nn.ModuleDict({"tokenizer": tokenizer, "transformer": reader})
-        self.distance = Distance(look="quick") if config.perceptual else None
+        critic = patch_critic(config, facts.channels, facts.height, facts.width)
+        self.parts = nn.ModuleDict({"tokenizer": tokenizer, "transformer": reader, **critic})
+        self.likeness = Likeness(config)
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """The tokenizer's, then the transformer's."""
-        early = clock.fraction < self.config.first
-        return [Turn("tokenizer", ("tokenizer",)) if early else Turn("transformer", ("transformer",))]
+        first = self.config.first
+        if clock.fraction < first:
+            judged = clock.fraction >= first * self.config.critic_from and self.config.adversarial
+            return [Turn("tokenizer", ("tokenizer", *(["critic"] if judged else [])), end=first)]
+        return [Turn("transformer", ("transformer",), begin=first)]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The tokenizer's: how far pictures are from what is painted of their codes. The transformer's: nats a code."""
-        tokenizer, reader, n = self.parts["tokenizer"], self.parts["transformer"], len(batch.image)
-        assert isinstance(tokenizer, Tokenizer)
+        tokenizer, reader, n = self._tokenizer, self.parts["transformer"], len(batch.image)
         if turn.name == "tokenizer":
             seen = tokenizer.look(batch.image, follow=True)
-            painted = tokenizer.up(seen.vectors.to(batch.image.dtype)).float()
-            used = seen.codes.unique().numel() / tokenizer.count
-            out = {"pixels": (painted - batch.image).abs().mean(), "codes": torch.tensor(float(used))}
-            if self.distance is not None:
-                out["perceptual"] = self.config.perceptual * self.distance(painted, batch.image).mean()
+            painted = tokenizer.up(seen.vectors.to(batch.image.dtype))
+            critic = self.parts["critic"] if "critic" in turn.parts else None
+            out = self.likeness(batch.image, painted, critic)
+            out["codes"] = torch.tensor(seen.codes.unique().numel() / tokenizer.count)
             return {**out, "commitment": seen.loss} if seen.loss.requires_grad else out
         with torch.no_grad():
             codes = tokenizer.look(batch.image).codes.flatten(1)
@@ -326,8 +314,8 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
 
     def adam(self, part: str) -> Adam:
         """As usual for both."""
-        if part == "tokenizer":
-            return Adam(lr=self.config.lr, betas=(0.9, 0.99), clip=1.0)
+        if part != "transformer":
+            return Adam(lr=self.config.lr, betas=(0.0 if part == "critic" else 0.9, 0.99), clip=1.0)
         return Adam(lr=self.config.lr, betas=(0.9, 0.96), weight_decay=0.02, clip=1.0)
 
     def prior(self, n: int, rng: torch.Generator) -> Float[Tensor, "n d"]:
@@ -340,15 +328,49 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
 
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
         """For each code the middle of its share of the probabilities, in order."""
-        tokenizer = self.parts["tokenizer"]
-        assert isinstance(tokenizer, Tokenizer)
-        codes = tokenizer.look(image).codes.flatten(1)
+        codes = self._tokenizer.look(image).codes.flatten(1)
         logits = self.parts["transformer"](codes, None, *self.inputs(condition, len(image))).float()
         heights = logits.softmax(-1).double().cumsum(-1)
         above = heights.gather(2, codes[..., None])[..., 0]
         below = torch.where(codes > 0, heights.gather(2, (codes - 1).clamp(min=0)[..., None])[..., 0], 0.0)
         u = ((above + below) / 2 / heights[..., -1]).float()
         return torch.cat([u, torch.full_like(u, 0.5)], 1)
+
+    def restore(
+        self, z: Tensor, known: Known, condition: Condition, knobs: TokensKnobs
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Codes of places that are known whole are kept, and the others drawn, those first of which it is surest.
+
+        Raises GessoError for anything but holes.
+        """
+        if known.mask is None or known.factor > 1 or known.grey:
+            raise GessoError("Tokens fill holes, and no more.", "Give a mask, or restore with a flow or a vae.")
+        tall, wide = self._tokenizer.places
+        size = known.mask.shape[2] // tall, known.mask.shape[3] // wide
+        whole = F.avg_pool2d(known.mask.float(), size).flatten(1) > 0.999
+        for x in self._redrawn(z, known.image, whole, condition, knobs):
+            yield known.fitted(x)
+
+    def varied(
+        self, z: Tensor, image: Float[Tensor, "n c h w"], strength: float, condition: Condition, knobs: TokensKnobs
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Such a share of the codes is drawn anew, and the others are kept."""
+        whole = z[:, self.count :].argsort(1).argsort(1) >= round(strength * self.count)
+        yield from self._redrawn(z, image, whole, condition, knobs)
+
+    def _redrawn(
+        self, z: Tensor, image: Tensor, kept: Tensor, condition: Condition, knobs: TokensKnobs
+    ) -> Iterator[Tensor]:
+        drawing, given = Drawing(self, knobs).to(z.device), self.inputs(condition, len(z))
+        seen, (first, second) = self._tokenizer.look(image).codes.flatten(1), z.chunk(2, 1)
+        for codes, known in drawing.at_once(first, second, given, (seen, kept)):
+            yield self._tokenizer.paint(codes, known).float()
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = self.parts["tokenizer"]
+        assert isinstance(tokenizer, Tokenizer)
+        return tokenizer
 
     def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
         """Labels, then pieces of texts, as far as the data has them."""

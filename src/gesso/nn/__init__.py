@@ -1,8 +1,8 @@
 """Layers; each names the equation or paper that it comes from.
 
 `blocks`: what most families use. `equalised`: equalised learning rates, pixel norm, minibatch deviation. `style`:
-modulated convolutions and what belongs to them. `regional`: small networks that see their region alone. `unet`: of
-flows. `quantise`, `sequence`: of tokens.
+modulated convolutions and what belongs to them. `regional`: small networks that see their region alone. `patches`:
+critics of patches. `unet`: of flows. `quantise`, `sequence`: of tokens.
 """
 
 from gesso.nn.blocks import (

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from gesso.sample import Model
 
 __all__ = [
-    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "destination", "drawing", "families",
-    "family", "find_device", "find_home", "following", "learned", "learned_rows", "load", "pictures_in", "read_pixels",
-    "run", "sources", "task", "working",
+    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "destination", "drawing",
+    "families", "family", "find_device", "find_home", "following", "learned", "learned_rows", "load",
+    "pictures_in", "read_pixels", "run", "sources", "task", "working",
 ]  # fmt: skip
 
 
@@ -62,6 +62,11 @@ TASKS: dict[str, Entry] = {
         "gesso.tasks.translate:Translate",
         "Make",
         "Translate pictures with a generator that learned from pairs, or from two sets.",
+    ),
+    "redraw": Entry(
+        "gesso.tasks.redraw:Redraw",
+        "Make",
+        "Draw given pictures again, more or less changed, with a generator that can look at them.",
     ),
     "measure": Entry("gesso.tasks.measure:Measure", "Look", "Measure how good and how various a model's pictures are."),
     "compare": Entry(

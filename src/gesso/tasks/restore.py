@@ -1,8 +1,11 @@
-"""`gesso restore`: damage found and healed, tone corrected in part, and all of it told."""
+"""`gesso restore`: damage found and healed, tone corrected in part, and all of it told.
+
+With a run, its model draws what is missing, as the pictures of its collection are: several candidates of it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 LOSSY = (".jpg", ".jpeg", ".avif")
 CELL = 720  # pixels: the longer side of a picture on the sheet
+MODEL = ("run", "do", "count", "label", "text")  # choices of what a run's model draws
 DETAILS = 3  # places that the sheet shows enlarged
 MEANT = {
     "scratches": "scratches", "cracks": "cracks", "dust": "dust and spots", "holes": "holes and tears",
@@ -28,9 +32,19 @@ class RestoreOptions(Options):
     Cracks and stains are looked for when they are named: much that belongs to pictures looks like them. Beside the new
     picture come the mask of what was healed (white; change it and give it back with --mask), a sheet of before and
     after, and a report. What is not damaged for certain is left alone: look at the mask.
+
+    With a run before the picture (gesso restore RUN PICTURE), a model of the collection that the picture is of draws
+    candidates: of what a mask covers or was found damaged, or of the picture without noise, in colour, or larger.
     """
 
-    picture: Path = Field(description="The picture.")
+    run: str = Field(default="", description="A run of the family flow, vae or tokens, whose model restores.")
+    picture: Path | None = Field(default=None, description="The picture.")
+    do: Literal["fill", "denoise", "colourise", "enlarge"] = Field(
+        default="fill", description="What the run's model does: fill what is masked or damaged, or one of the others."
+    )
+    count: int = Field(default=4, ge=1, le=1000, description="Candidates that the run's model draws.")
+    label: str | None = Field(default=None, description="What it shows, where the run's model knows labels.")
+    text: str | None = Field(default=None, description="What it shows, where the run's model knows texts.")
     out: Path | None = Field(default=None, description="The new picture; NAME-restored.png beside it if not given.")
     mask: Path | None = Field(
         default=None, description="What to heal, white on black, of the picture's size; found if not given."
@@ -67,7 +81,7 @@ class Restore(Task[RestoreOptions]):
 
     name = "restore"
     Options = RestoreOptions
-    positional = ("picture",)
+    positional = ("run", "picture")
     example = "gesso restore portrait.jpg --find scratches,dust --conserve"
 
     def run(self, options: RestoreOptions, home: Path) -> Iterator[Event]:
@@ -79,13 +93,17 @@ class Restore(Task[RestoreOptions]):
         from gesso.marks.picture import write_picture
         from gesso.marks.work import mark_of, target_of, write_work
 
-        target = target_of(options.out, options.picture, "restored", [options.mask] if options.mask else [])
+        if options.picture is not None and options.run:
+            yield from _by_model(options, options.picture, home)
+            return
+        picture = _without_model(options)
+        target = target_of(options.out, picture, "restored", [options.mask] if options.mask else [])
         if options.conserve and target.suffix.lower() in LOSSY:
             raise GessoError(
                 f"{target.name} cannot keep every pixel as it is: that format is lossy.",
                 "Name a .png or .webp file, or leave out --conserve.",
             )
-        opened = open_picture(options.picture)
+        opened = open_picture(picture)
         yield from (Message(f"{opened.path.name}: {note}.") for note in opened.notes)
         yield Message("Looking for damage …" if options.mask is None else f"The mask is {options.mask.name}.")
         found = _found(options, opened)
@@ -108,7 +126,7 @@ class Restore(Task[RestoreOptions]):
         image = yield from _healed(opened, found, options, facts)
         write_work(
             target, image, "restore", _inputs(opened, options),
-            options.model_dump(exclude={"picture", "mask", "look"}), seed=options.seed,
+            options.model_dump(exclude={"picture", "mask", "look", *MODEL}), seed=options.seed,
             source="algorithmicallyEnhanced", recipe=options.recipe, premultiplied=False, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the restored picture")
@@ -120,6 +138,68 @@ class Restore(Task[RestoreOptions]):
         facts["changed_outside"] = round(float(changed.mean()), 6)
         write_json(report, facts)
         yield Result(_sentences(facts, options), (target, *written, paths["before-after.png"], report), facts)
+
+
+def _without_model(options: RestoreOptions) -> Path:
+    """The picture; raises GessoError where there is none, or something was asked of a model that is not there."""
+    for name in MODEL[1:]:
+        if name in options.model_fields_set:
+            raise GessoError(f"--{name} is asked of a run's model.", "Write the run first: gesso restore RUN PICTURE.")
+    if options.picture is None and not options.run:
+        raise GessoError("gesso restore needs PICTURE.", f"For example: {Restore.example}")
+    return options.picture or Path(options.run)
+
+
+def _by_model(options: RestoreOptions, picture: Path, home: Path) -> Iterator[Event]:
+    """Candidates by a run's model; the Result names them, and a sheet with all."""
+    from gesso import tasks
+    from gesso.data.picture import open_picture
+    from gesso.marks.picture import encode, sheet
+    from gesso.redraw import Asked, candidates
+    from gesso.sample import place
+
+    model = tasks.load(options.run, home)
+    yield from (Message(note, "warning") for note in model.notes)
+    target = tasks.destination(options.out, home, options.count > 1)
+    opened = open_picture(picture)
+    yield from (Message(f"{opened.path.name} was converted: {note}.") for note in opened.notes)
+    holes = _found(options, opened).mask if options.do == "fill" else None
+    if holes is not None and not holes.any():
+        raise GessoError(f"No damage is found in {opened.path.name}.", "Give a mask: white where it is to be filled.")
+    asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text)
+    notes, drawings = candidates(model.family, opened, options.do, holes, asked)
+    yield from (Message(note) for note in notes)
+    kept = options.model_dump(include={"do", "mask", "find", "sensitivity"}, mode="json")
+    update = {"task": "restore", "inputs": {opened.path.name: opened.sha256}, "options": kept}
+    paths, images = list[Path](), list["np.ndarray"]()
+    for drawn in drawings:
+        how = model.recipe(drawn, model.family.Knobs()).model_copy(update=update) if options.recipe else None
+        path = target if target.suffix else target / f"{opened.path.stem}-restored_seed{drawn.seed:010d}.png"
+        data = encode(drawn.image, path.suffix.lstrip("."), how, source="compositeWithTrainedAlgorithmicMedia")
+        paths.append(place(path, data))
+        images.append(drawn.image)
+        yield Progress(len(paths), options.count, "candidates")
+    title = f"{opened.path.name}, then {len(images[:8])} by {model.run}"
+    page = encode(sheet([[_marked(opened, images[0], holes), *images[:8]]], captions=[title]), "png")
+    first = place(paths[0].with_name(f"{opened.path.stem}-candidates.png"), page)
+    yield Preview(first, "given, then the candidates")
+    facts = {"run": model.run, "do": options.do, "count": len(paths), "seed": options.seed}
+    said = f"{len(paths)} candidates" if len(paths) > 1 else "One candidate"
+    yield Result(f"{said} by {model.run}, in {paths[0].parent}.", (*paths, first), facts)
+
+
+def _marked(opened: "Opened", like: "np.ndarray", holes: "np.ndarray | None") -> "np.ndarray":
+    """The picture as it was given, of the size and channels of another; where it is to be filled, red."""
+    import numpy as np
+
+    from gesso.patch.pyramid import resized
+    from gesso.redraw import in_form
+
+    given = opened.premultiplied
+    if holes is not None:
+        red = np.array([0.77, 0.17, 0.14, 1], np.float32)[: given.shape[2]]
+        given = np.where(holes[..., None], red, given)
+    return in_form(resized(given, *like.shape[:2]), like.shape[2])[0]
 
 
 def _inputs(opened: "Opened", options: RestoreOptions) -> dict[Path, str]:

@@ -137,6 +137,7 @@ def _source(
     from gesso.data.degrade import degrade_picture
     from gesso.memory import afford
     from gesso.patch.pyramid import resized
+    from gesso.redraw import in_form
     from gesso.translate import SMALLEST
 
     facts = model.family.facts
@@ -162,30 +163,10 @@ def _source(
             f"thing than it learned from, bring it to its scale with --size {learned}"
         )
     picture = resized(opened.premultiplied, height, width)
-    form, more = _in_form(picture, facts.channels if options.from_picture else facts.source)
+    form, more = in_form(picture, facts.channels if options.from_picture else facts.source)
     if options.from_picture:
         form = degrade_picture(kind, form, options.seed)
     return form, notes | more
-
-
-def _in_form(picture: "np.ndarray", channels: int) -> "tuple[np.ndarray, dict[str, str]]":
-    """A picture, h w 3 or 4 in [0, 1] and premultiplied, as bytes of so many channels; and what that changes of it."""
-    import numpy as np
-
-    from gesso.data.write import to_channels
-    from gesso.marks.work import to_bytes
-
-    pixels = to_bytes(picture)
-    if pixels.shape[2] == 3:
-        pixels = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=2)
-    pixels[..., :3] = np.minimum(pixels[..., :3], pixels[..., 3:])  # where resizing overshot
-    notes = dict[str, str]()
-    if channels < 4 and bool((pixels[..., 3] < 255).any()):
-        notes["white"] = "is laid on white: the model knows no transparency in what it translates"
-    apart = pixels[..., :3].astype(np.int16)
-    if channels == 1 and int((apart.max(axis=2) - apart.min(axis=2)).max()) > 8:
-        notes["grey"] = "is turned to grey: the model learned from sources without colour"
-    return np.ascontiguousarray(to_channels(pixels[None], channels, np.full((1, 3), 255, np.uint8))[0]), notes
 
 
 def _drawn(

@@ -31,7 +31,8 @@ class Learner:
         self.fabric, self.engine, self.accumulate = fabric, engine, accumulate
         layout = torch.channels_last if engine.channels_last else torch.preserve_format
         self.family: Family = family.to(fabric.device, memory_format=layout)  # pyright: ignore[reportCallIssue]
-        self.average: dict[str, nn.Module] = {part: copy.deepcopy(family.parts[part]) for part in family.ema}
+        averaged = [part for part in family.ema if part in family.parts]
+        self.average: dict[str, nn.Module] = {part: copy.deepcopy(family.parts[part]) for part in averaged}
         self.optimizers: dict[str, torch.optim.Adam] = {}
         for part, network in family.parts.items():
             if any(True for _ in network.parameters()):
@@ -56,14 +57,15 @@ class Learner:
         Raises GessoError, before any weight is touched by it, when a loss or a gradient is no longer finite.
         """
         logs: dict[str, Tensor] = {}
-        self._set_rate(clock)
         waiting = len(self.watched)
-        for number, turn in enumerate(self.family.turns(clock)):
+        turns = self.family.turns(clock)
+        for number, turn in enumerate(turns):
             if clock.step % turn.every == 0:
+                self._set_rate(turn, clock)
                 for name, value in self._turn(turn, number, batch, clock, seed).items():
                     logs[name] = logs.get(name, torch.zeros_like(value)) + value
         if len(self.watched) < waiting:
-            logs["rate"] = torch.tensor(self._scale(clock))
+            logs["rate"] = torch.tensor(self._scale(turns[0], clock))
         self._follow(clock, len(batch.image) * self.fabric.world_size)
         return {name: float(value) for name, value in logs.items()}
 
@@ -141,15 +143,17 @@ class Learner:
             self.scaler.update()
         optimizer.zero_grad(set_to_none=True)
 
-    def _set_rate(self, clock: Clock) -> None:
-        """The rate rises over the first share of the run and falls, as a half cosine, over the last."""
-        scale = self._scale(clock)
-        for part, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = float(self.family.adam(part).lr * scale)
+    def _set_rate(self, turn: Turn, clock: Clock) -> None:
+        scale = self._scale(turn, clock)
+        for part in filter(self.optimizers.__contains__, turn.parts):
+            self.optimizers[part].param_groups[0]["lr"] = float(self.family.adam(part).lr * scale)
 
-    def _scale(self, clock: Clock) -> float:
-        """The rate's share of its highest."""
-        config, done = self.family.config, clock.fraction
+    def _scale(self, turn: Turn, clock: Clock) -> float:
+        """The rate's share of its highest: it rises over the first share of the turn's stretch of the run, and falls,
+        as a half cosine, over the last.
+        """
+        config = self.family.config
+        done = min(max((clock.fraction - turn.begin) / (turn.end - turn.begin), 0.0), 1.0)
         scale = min(done / config.warmup, 1.0) if config.warmup else 1.0
         if config.decay and done > 1 - config.decay:
             scale *= 0.5 + 0.5 * np.cos(np.pi * (done - 1 + config.decay) / config.decay)

@@ -1,0 +1,126 @@
+"""`gesso redraw`: given pictures drawn again, more or less changed."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+if TYPE_CHECKING:
+    from gesso.data.picture import Opened
+    from gesso.sample import Drawn, Model
+
+
+class RedrawOptions(Options):
+    """Draw given pictures again, more or less changed, with a generator that can look at them.
+
+    Families flow, vae and tokens can. With --text or --label the change goes towards what is said; a sketch of a few
+    flat colours becomes a picture of the collection with --strength 0.6 and more.
+    """
+
+    run: str = Field(description="The run: its number, its name, or its data set for the latest.")
+    picture: tuple[Path, ...] = Field(min_length=1, description="Pictures to draw again, or folders of them.")
+    strength: float = Field(
+        default=0.5, ge=0, le=1, description="How much may change: 0 nothing, as far as the model can, 1 everything."
+    )
+    out: Path | None = Field(
+        default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first drawing of each picture.")
+    count: int = Field(default=4, ge=1, le=10_000, description="Drawings of each picture; their seeds count on.")
+    label: str | None = Field(default=None, description="What to make of it, where the model knows labels.")
+    text: str | None = Field(default=None, description="What to make of it, where the model knows texts.")
+    guidance: float = Field(
+        default=1.0, ge=0, le=20, description="How much more than learned it is to become that; 1 is as learned."
+    )
+    negative: str = Field(default="", description="A text that drawings are led away from, with guidance above 1.")
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of drawing, name=value, such as steps=40; may be repeated."
+    )
+    format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
+    quality: int | None = Field(
+        default=None, ge=1, le=100, description="Of jpg, webp, avif; webp is lossless if not given."
+    )
+    recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
+
+
+class Redraw(Task[RedrawOptions]):
+    """The task."""
+
+    name = "redraw"
+    Options = RedrawOptions
+    positional = ("run", "picture")
+    example = 'gesso redraw emoji sketch.png --text "a red apple" --strength 0.7'
+
+    def run(self, options: RedrawOptions, home: Path) -> Iterator[Event]:
+        """Load, read, draw, write; the Result names the pictures."""
+        from gesso import tasks
+        from gesso.data.picture import open_picture
+        from gesso.redraw import Asked, at_model, redrawn
+
+        model = tasks.load(options.run, home, options.device)
+        yield from (Message(note, "warning") for note in model.notes)
+        files = tasks.pictures_in(options.picture, "_redrawn_seed")
+        many = len(options.picture) > 1 or any(path.expanduser().is_dir() for path in options.picture)
+        target = tasks.destination(options.out, home, len(files) * options.count > 1)
+        knobs = _knobs(options, model)
+        asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
+        begun, paths, left_out, total = time.monotonic(), list[Path](), list[str](), len(files) * options.count
+        for number, file in enumerate(files):
+            try:
+                opened = open_picture(file)
+                pixels, notes = at_model(opened, model.family.facts)
+            except GessoError as error:
+                if not many:
+                    raise
+                left_out.append(f"{file.name}: {error.problem}")
+                yield Message(f"{file.name} is left out: {error.problem}", "warning")
+                continue
+            yield from (Message(note) for note in notes)
+            for drawn in redrawn(model.family, pixels, options.strength, asked):
+                paths.append(_write(options, target, opened, model, drawn, knobs))
+                done = number * options.count + drawn.seed - options.seed + 1
+                yield Progress(done, total, "pictures", (time.monotonic() - begun) / done * (total - done))
+        if not paths:
+            raise GessoError("None of these pictures could be drawn again.", f"The first: {left_out[0]}")
+        yield Preview(paths[-1], "drawn again")
+        what = f"{len(paths):,} pictures in {paths[0].parent}" if len(paths) > 1 else f"{paths[0]}"
+        said = f"{what}, by {model.run}, step {model.step:,}."
+        if left_out:
+            said += f" Left out: {len(left_out):,}."
+        facts = {"run": model.run, "count": len(paths), "left_out": len(left_out), "strength": options.strength}
+        yield Result(said, tuple(paths), facts)
+
+
+def _knobs(options: RedrawOptions, model: "Model") -> Options:
+    """The choices of drawing; raises GessoError for guidance where the family has none."""
+    given: dict[str, Any] = {"guidance": options.guidance, "negative": options.negative}
+    asked = {name: value for name, value in given.items() if value not in (1.0, "")}
+    for name in asked:
+        if name not in model.family.Knobs.model_fields:
+            raise GessoError(f"The family {model.family.name} has no {name}.", f"Leave --{name} out.")
+    return model.family.Knobs.from_pairs(options.set, asked)
+
+
+def _write(
+    options: RedrawOptions, target: Path, opened: "Opened", model: "Model", drawn: "Drawn", knobs: Options
+) -> Path:
+    """One drawing as a file, with its recipe and its mark; returns where it is."""
+    from gesso.marks.picture import encode
+    from gesso.sample import place
+
+    suffix, path = target.suffix.lstrip(".").lower(), target
+    if not target.suffix or target.is_dir():
+        path, suffix = target / f"{opened.path.stem}_redrawn_seed{drawn.seed:010d}.{options.format}", options.format
+    how = model.recipe(drawn, knobs).model_copy(
+        update={
+            "task": "redraw", "inputs": {opened.path.name: opened.sha256}, "options": {"strength": options.strength}
+        }
+    )  # fmt: skip
+    source = "compositeWithTrainedAlgorithmicMedia"
+    data = encode(drawn.image, suffix, how if options.recipe else None, source=source, quality=options.quality)
+    return place(path, data)
