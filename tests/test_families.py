@@ -20,7 +20,7 @@ from tests.conftest import CAPTIONS, paint
 
 WORDS = Vocabulary.learn(CAPTIONS).dump()
 SMALL = {
-    "flow": {"width": 8},
+    "flow": {"width": 8, "eye": 8, "first": 0.05},
     "tokens": {"width": 8, "inside": 16, "depth": 1, "heads": 2, "side": 4},
     "gan": {"width": 8, "critic_width": 8, "latent": 16},
     "progan": {"width": 4, "critic_width": 4, "latent": 16},
@@ -158,7 +158,7 @@ def test_what_is_asked_for_matters(name, fabric):
     config, facts, view = made_for(name)
     learner = build(name, "", fabric, config, facts)
     batches = Batches(view, facts, seed=0, batch=8)
-    learn(learner, batches, 0, 3)
+    learn(learner, batches, 0, 4)
     family = learner.drawer()
     z, condition = family.prior(4, seeded(torch.device("cpu"), 1)), asked(family, batches, 4)
     *_, once = family.sample(z, condition, family.Knobs())

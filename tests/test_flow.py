@@ -14,7 +14,7 @@ FACTS = Facts(channels=3, height=16, width=16, labels=("a", "b"))
 
 def made(facts=FACTS, **more):
     torch.manual_seed(0)
-    return Flow(Flow.Config.of({"width": 8, **more}), facts)
+    return Flow(Flow.Config.of({"width": 8, "latents": 0, **more}), facts)
 
 
 class Known(nn.Module):

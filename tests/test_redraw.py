@@ -14,7 +14,7 @@ from gesso.redraw import Asked, Damage, redrawn, restored
 from gesso.solvers import constrained
 
 SMALL = {
-    "flow": {"width": 8, "asked_width": 8},
+    "flow": {"width": 8, "asked_width": 8, "latents": 0},
     "tokens": {"width": 8, "inside": 16, "depth": 1, "heads": 2, "perceptual": 0.0},
     "vae": {"width": 8, "latent": 8, "asked_width": 8, "perceptual": 0.0},
 }

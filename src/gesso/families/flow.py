@@ -42,12 +42,12 @@ EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learne
 class FlowConfig(Rebuilding, Asking):
     """Choices of a flow."""
 
-    latents: int = Field(default=0, ge=0, le=64, description="Numbers of a place of the latents; 0: pixels are drawn.")
+    latents: int = Field(default=8, ge=0, le=64, description="Numbers of a place of the latents; 0: pixels are drawn.")
     side: int = Field(default=8, ge=2, le=64, description="Places along the shorter side of the latents.")
     eye: int = Field(default=48, ge=4, le=512, description="Channels that make latents of pictures and back.")
     first: float = Field(default=0.3, gt=0, lt=1, description="Share of the run in which latents are learned.")
-    width: int = Field(default=48, ge=8, le=512, description="Channels of the first level; more on those below.")
-    patch: Literal[1, 2, 4] = Field(default=2, description="Pixels of a side of the patches that it works on.")
+    width: int = Field(default=64, ge=8, le=512, description="Channels of the first level; more on those below.")
+    patch: Literal[1, 2, 4] = Field(default=2, description="Pixels of a side of the patches that it works on, where pixels are drawn.")
     few: float = Field(
         default=0.0,
         ge=0,
@@ -182,8 +182,13 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         "Lipman et al. 2023; Liu et al. 2023; Esser et al. 2024 (times); Ho & Salimans 2022; Geng et al. 2025 (jumps); "
         "Rombach et al. 2022 (latents)"
     )
-    presets: ClassVar[dict[str, dict]] = {"": {}, "few": {"few": 0.5}}
-    sizes: ClassVar[dict[int, dict]] = {32: {}, 64: {}, 128: {"patch": 4}, 256: {"patch": 4, "width": 32}}
+    presets: ClassVar[dict[str, dict]] = {"": {}, "few": {"few": 0.5}, "pixels": {"latents": 0, "width": 48}}
+    sizes: ClassVar[dict[int, dict]] = {
+        32: {},
+        64: {},
+        128: {"side": 16, "patch": 4},
+        256: {"side": 16, "latents": 16, "eye": 32, "patch": 4},
+    }
 
     def __init__(self, config: FlowConfig, facts: Facts):
         super().__init__(config, facts)
