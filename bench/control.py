@@ -101,6 +101,8 @@ def main() -> None:
     words.add_argument("home", type=Path)
     words.add_argument("runs", nargs="+")
     words.add_argument("--count", type=int, default=1200)
+    words.add_argument("--by", choices=["text", "label"], help="what to ask by; a run's text where it takes one")
+    words.add_argument("--set", nargs="*", default=[], help="choices of drawing, such as guidance=3")
     options = words.parse_args()
     torch.set_num_threads(1)
     for ref in options.runs:
@@ -110,17 +112,19 @@ def main() -> None:
         images, factors = paint_blossoms(READ, side, seed=102)
         real = accuracy(read(judge, images), numbers(factors))
         seeds = range(options.count)
-        if "text" in model.family.asks:
+        knobs = model.family.Knobs.from_pairs(options.set)
+        if "text" in model.family.asks and options.by != "label":
             factors = paint_blossoms(options.count, 8, seed=103)[1]
-            made = draw(model.family, seeds, texts=[one["text"] for one in factors])
+            made = draw(model.family, seeds, texts=[one["text"] for one in factors], knobs=knobs)
             asked = numbers(factors)
         else:
             labels = [model.labels[i % len(model.labels)] for i in seeds]
-            made = draw(model.family, seeds, labels)
+            made = draw(model.family, seeds, labels, knobs)
             asked = {"species": torch.tensor([CLASSES["species"].index(label) for label in labels])}
         seen = accuracy(read(judge, np.stack([drawn.image for drawn in made])), asked)
         shares = {name: round(seen[name] / real[name], 3) for name in seen}
-        line = {"run": model.run, "step": model.step, "side": side, "count": options.count, "made": seen}
+        line = {"run": model.run, "step": model.step, "side": side, "count": options.count, "set": options.set}
+        line["made"] = seen
         line |= {"real": {name: real[name] for name in seen}, "share": shares}
         print(json.dumps(line, indent=1))
         with (OUT / "control.jsonl").open("a") as file:

@@ -5,7 +5,6 @@
 Each family learns nine tenths of the pictures as in `bench.families` (one thread, so many CPU seconds; `vae:sharp` and
 `flow:few=0.5` ask for presets and choices), and is kept beside the log, so that a second call only measures. At most
 200 of the other tenth are
-
 - rebuilt: looked at by the family (`encode`) and drawn again; of tokens also the share of codes that the learned
   pictures use, and their perplexity;
 - damaged and restored: a hole of a third of the side somewhere in the middle, strokes over a fifth of the picture
@@ -14,10 +13,9 @@ Each family learns nine tenths of the pictures as in `bench.families` (one threa
   the least squared error (which only who knows the truth can choose), `mean` those of their mean.
 
 PSNR in dB and SSIM (windows of 7), means over pictures; PSNR ends at 58.9, where all that is wrong is rounding.
-`inside`: of holes alone. `apart`: of those pictures alone that have no twin among the learned ones (within 25 dB),
-since collections repeat themselves. `nearest` is what that is worth: the learned picture that fits best to what is
-known, fitted to it. Lines are appended to bench/out/priors.jsonl; sheets of the first ten pictures, nothing picked, lie
-beside it.
+`inside`: of holes alone. `apart`: of pictures alone that have no twin among the learned ones (within 25 dB), since
+collections repeat themselves. `nearest` tells what that is worth: the learned picture that fits best to what is known,
+fitted to it. Lines go to bench/out/priors.jsonl; sheets of the first ten pictures, nothing picked, lie beside it.
 """
 
 import argparse
@@ -35,8 +33,7 @@ from skimage.restoration import denoise_nl_means, inpaint_biharmonic
 
 from bench.data import OUT, load
 from bench.families import trained
-from bench.upscale import by_opencv as cubic
-from bench.upscale import by_pillow as lanczos
+from bench.upscale import by_opencv, by_pillow
 from gesso import tasks
 from gesso.contract.family import Condition, Encoder, Facts, Family
 from gesso.contract.known import LUMA, Known
@@ -50,11 +47,10 @@ from gesso.patch.upscale import upscale
 from gesso.redraw import Asked, Damage, restored
 from gesso.store.tensors import load_tensors, save_tensors
 
-MOST, CANDIDATES, SHOWN = 200, 4, 10
+CANDIDATES, SHOWN = 4, 10
 NOISE, RADIUS = 25 / 255, 2  # pixels; of 2, 3 and 5 the best for Telea on emoji of 32 pixels
 TWINS = 25.0  # dB: pictures that are nearer than this are nearly the same
 ROUNDING = 1 / 12  # mean squared error of rounding to bytes
-CHEQUERS = np.array([150, 220], np.uint8)  # how holes are shown
 REBUILT: dict[str, list[dict[str, Any]]] = {"flow": [{}, {"solver": "heun", "steps": 40}]}  # knobs; others: defaults
 
 Pixels = np.ndarray  # bytes, h w 3
@@ -77,8 +73,8 @@ class Case(NamedTuple):
     def seen(self) -> Pixels:
         """What is left, as a sheet shows it: of the true size, holes chequered."""
         large = self.given.repeat(self.damage.factor, 0).repeat(self.damage.factor, 1)
-        y, x = np.indices(large.shape[:2]) // max(len(large) // 16, 1)
-        return np.where(self.holes[..., None], CHEQUERS[(y + x) % 2][..., None], large)
+        checks = 150 + 70 * (np.add.outer(*[np.arange(len(large)) * 16 // len(large)] * 2) % 2)
+        return np.where(self.holes[..., None], checks[..., None], large).astype(np.uint8)
 
 
 def hole(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -126,8 +122,8 @@ CLEAN: dict[str, Way] = {
 }
 COLOUR = {"as it is": CLEAN["as it is"]}
 ENLARGE: dict[str, Way] = {
-    "cubic": lambda p, _, side: cubic(p, side, side),
-    "Lanczos": lambda p, _, side: lanczos(p, side, side),
+    "cubic": lambda p, _, side: by_opencv(p, side, side),
+    "Lanczos": lambda p, _, side: by_pillow(p, side, side),
     "gesso upscale": lambda p, _, side: upscale(p, side, side),
 }
 PEERS = {"hole": FILL, "strokes": FILL, "noise": CLEAN, "grey": COLOUR, "enlarge2": ENLARGE, "enlarge4": ENLARGE}
@@ -178,18 +174,15 @@ def learned_family(recipe: str, images: Pixels, seed: int, seconds: float, kept:
     family, used, seen = trained(recipe, images, seed, seconds)
     note = {"config": family.config.model_dump(), "facts": family.facts.model_dump(), "cpu_s": used, "seen": seen}
     save_tensors(kept, family.state_dict(), note)
-    print(f"{recipe}: {seen} pictures shown in {used:.0f} CPU seconds", flush=True)
     return family
 
 
 @torch.inference_mode()
 def rebuilt(family: Encoder, images: Pixels, knobs: dict[str, Any]) -> Pixels:
     """Pictures looked at, and drawn again."""
-    parts = []
-    for part in as_tensor(images).split(50):
-        *_, drawn = family.sample(family.encode(part, Condition()), Condition(), family.Knobs.of(knobs))
-        parts.append(to_uint8(drawn))
-    return np.concatenate(parts)
+    z = family.encode(as_tensor(images), Condition())
+    *_, drawn = family.sample(z, Condition(), family.Knobs.of(knobs))
+    return to_uint8(drawn)
 
 
 @torch.inference_mode()
@@ -199,8 +192,8 @@ def codes(family: Family, images: Pixels) -> dict[str, float]:
     assert isinstance(tokenizer, Tokenizer)
     seen = torch.cat([tokenizer.look(part).codes.flatten() for part in as_tensor(images).split(100)])
     shares = torch.bincount(seen, minlength=tokenizer.count).double() / len(seen)
-    nats = -torch.xlogy(shares, shares).sum()
-    return {"codes": round(float((shares > 0).double().mean()), 4), "perplexity": round(float(nats.exp()), 1)}
+    used, perplexity = (shares > 0).double().mean().item(), (-torch.xlogy(shares, shares).sum()).exp().item()
+    return {"codes": round(used, 4), "perplexity": round(perplexity, 1)}
 
 
 class Bench:
@@ -208,28 +201,22 @@ class Bench:
 
     def __init__(self, images: Pixels, count: int, log: Path, facts: dict[str, Any]):
         order, tenth = np.random.default_rng(0).permutation(len(images)), round(len(images) / 10)
-        self.learned, self.held = images[np.sort(order[tenth:])], images[order[: min(tenth, count)]]
-        self.log, self.facts = log, facts
+        self.learned, self.held, self.log, self.facts = images[order[tenth:]], images[order[:tenth][:count]], log, facts
         flat = self.learned.reshape(len(self.learned), -1).astype(np.float32)
         least = [np.square(flat - one.reshape(1, -1)).mean(1).min() for one in self.held]
         self.apart = np.array(least) > 255**2 / 10 ** (TWINS / 10)
 
-    def cases(self, kind: str) -> list[Case]:
-        """The same whoever restores them."""
-        number = [*PEERS].index(kind)
-        return [spoilt(kind, truth, np.random.default_rng([number, i])) for i, truth in enumerate(self.held)]
-
     def write(self, task: str, way: str, scores: Sequence[np.ndarray], **more: Any) -> None:
         """One line."""
-        line, rows = dict[str, Any](), np.stack(scores)
+        rows, line = np.stack(scores), more
         for suffix, some in (("", rows), ("_apart", rows[self.apart])):
             names = ("psnr", "ssim", "psnr_inside", "ssim_inside")[: rows.shape[1]]
             values = zip(names, some.mean(0).tolist(), strict=True) if len(some) else []
             line |= {name + suffix: round(value, 2 if name.startswith("psnr") else 4) for name, value in values}
-        print(f"{task:9} {way:24}", *[f"{key} {value}," for key, value in (line | more).items()], flush=True)
-        counts = {"count": len(rows), "count_apart": int(self.apart.sum())}
+        print(f"{task:9} {way:24}", *[f"{key} {value}," for key, value in line.items()], flush=True)
+        line |= {"count": len(rows), "count_apart": int(self.apart.sum())}
         with self.log.open("a") as file:
-            file.write(json.dumps({**self.facts, "task": task, "way": way, **line, **more, **counts}) + "\n")
+            file.write(json.dumps({**self.facts, "task": task, "way": way, **line}) + "\n")
 
     def peers(self, kind: str, cases: list[Case]) -> dict[str, list[Pixels]]:
         """Measures what is made without a model; returns the first pictures, for the sheet."""
@@ -274,7 +261,7 @@ def main() -> None:
     parser.add_argument("--families", default="flow,vae,tokens")
     parser.add_argument("--seconds", type=float, default=600, help="CPU seconds that each learns")
     parser.add_argument("--seed", type=int, default=0, help="of the learning")
-    parser.add_argument("--count", type=int, default=MOST, help="held-out pictures at most")
+    parser.add_argument("--count", type=int, default=200, help="held-out pictures at most")
     parser.add_argument("--again", action="store_true", help="learn anew what was kept")
     parser.add_argument("--log", type=Path, default=OUT / "priors.jsonl")
     options = parser.parse_args()
@@ -291,8 +278,8 @@ def main() -> None:
         families[recipe] = family, stem
         rows = {"held out": [*bench.held[:SHOWN]], f"{recipe}, drawn again": bench.rebuild(recipe, family)}
         sheet(options.log.with_name(f"{stem}-rebuild.png"), rows)
-    for kind in PEERS:
-        cases = bench.cases(kind)
+    for number, kind in enumerate(PEERS):  # the same damage, whoever restores it
+        cases = [spoilt(kind, truth, np.random.default_rng([number, i])) for i, truth in enumerate(bench.held)]
         shown = bench.peers(kind, cases)
         for recipe, (family, stem) in families.items():
             try:

@@ -106,6 +106,24 @@ def test_unknown_words_are_named(vocabulary):
     assert UNKNOWN in vocabulary.ids(["☃"])
 
 
+def test_what_is_written_without_spaces_is_said_letter_by_letter():
+    """Of captions in Chinese and Japanese, other sentences of the same letters can be asked for."""
+    vocabulary = Vocabulary.learn(["一朵红色的花", "一只蓝色的鸟", "あかいはな", "a red 花"])
+    vocabulary.check(["一朵蓝色的花", "红鸟", "花", "あおはな"[2:], "red 花"])
+    ids = vocabulary.ids(["红色的花", "红色 的花", "花的色红"])
+    assert torch.equal(ids[0], ids[1])
+    assert not torch.equal(ids[0], ids[2])
+    assert 1 not in ids  # nothing unknown
+    with pytest.raises(GessoError, match="never say '猫'"):
+        vocabulary.check(["一只红色的猫"])
+
+
+def test_a_text_that_is_longer_than_what_is_read(vocabulary):
+    said = " ".join(["red"] * (vocabulary.length + 3))
+    with pytest.raises(GessoError, match=rf"this model reads {vocabulary.length - 1}"):
+        vocabulary.check([said])
+
+
 @pytest.mark.parametrize("text", ["", "   ", " \n\t", "…!", "\u200b"])
 def test_empty_texts(vocabulary, text):
     with pytest.raises(GessoError, match="says nothing"):

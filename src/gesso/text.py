@@ -44,6 +44,7 @@ MOST_WORDS = 20_000
 LONGEST = 64  # pieces of a caption, its start included
 COVERED = 0.995  # share of the captions that are never cut
 SPOKEN = ("L", "M", "N", "So")  # Unicode's categories of what makes a word: letters, marks, digits, pictographs
+APART = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"  # letters written without spaces
 SAFELY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 Read = tuple[Float[Tensor, "n t width"], Float[Tensor, "n width"], Bool[Tensor, "n t"]]
@@ -132,7 +133,7 @@ class Vocabulary(BaseModel):
         return rows
 
     def check(self, texts: Sequence[str]) -> None:
-        """Raises GessoError for a text without a word, and for the first word that no caption ever had.
+        """Raises GessoError for a text without a word or too long, and for the first word that no caption ever had.
 
         Where the captions had more words than are kept here, a rare one passes if its letters are known.
         """
@@ -145,6 +146,12 @@ class Vocabulary(BaseModel):
                 if word not in self._known and not kept:
                     problem = f"The captions that this model learned from never say '{word[:80]}'."
                     raise GessoError(problem, nearest(word[:80], self.words))
+            pieces = len(self._tokens.encode(_clean(text)).ids)
+            if pieces >= self.length:
+                raise GessoError(
+                    f"The text '{text[:40]}…' has {pieces} pieces of words; this model reads {self.length - 1}.",
+                    "Say it in fewer words.",
+                )
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -164,8 +171,15 @@ def _tokenizer(pieces: Sequence[str], merges: Sequence[tuple[str, str]]) -> "Tok
     out = Tokenizer(models.BPE(numbers, [*merges], unk_token=SPECIAL[UNKNOWN], fuse_unk=True))
     out.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])  # pyright: ignore[reportAttributeAccessIssue]
     begun = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
-    out.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), begun])  # pyright: ignore[reportAttributeAccessIssue]
+    out.pre_tokenizer = pre_tokenizers.Sequence([_parter(), begun])  # pyright: ignore[reportAttributeAccessIssue]
     return out
+
+
+def _parter() -> Any:
+    """Parts words at spaces and punctuation; where a script has no spaces, every letter is a word."""
+    from tokenizers import Regex, pre_tokenizers
+
+    return pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Split(Regex(APART), "isolated")])
 
 
 def _clean(text: str) -> str:
@@ -175,10 +189,8 @@ def _clean(text: str) -> str:
 
 def _words(tokens: "Tokenizer", text: str) -> list[str]:
     """The words of a text, as the tokenizer parts them; punctuation is none."""
-    from tokenizers import pre_tokenizers
-
     assert tokens.normalizer is not None
-    parts = pre_tokenizers.Whitespace().pre_tokenize_str(tokens.normalizer.normalize_str(text))
+    parts = _parter().pre_tokenize_str(tokens.normalizer.normalize_str(text))
     return [part for part, _ in parts if any(unicodedata.category(letter).startswith(SPOKEN) for letter in part)]
 
 

@@ -47,7 +47,9 @@ class FlowConfig(Rebuilding, Asking):
     eye: int = Field(default=48, ge=4, le=512, description="Channels that make latents of pictures and back.")
     first: float = Field(default=0.3, gt=0, lt=1, description="Share of the run in which latents are learned.")
     width: int = Field(default=64, ge=8, le=512, description="Channels of the first level; more on those below.")
-    patch: Literal[1, 2, 4] = Field(default=2, description="Pixels of a side of the patches that it works on, where pixels are drawn.")
+    patch: Literal[1, 2, 4] = Field(
+        default=2, description="Pixels of a side of the patches that it works on, where pixels are drawn."
+    )
     few: float = Field(
         default=0.0,
         ge=0,
