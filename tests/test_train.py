@@ -14,6 +14,8 @@ from gesso.contract.family import Clock, Facts, Turn
 from gesso.contract.task import Message, Preview, Progress
 from gesso.errors import GessoError
 from gesso.store import Run
+from gesso.tasks.train import TrainOptions
+from gesso.tasks.train import _family as family_of
 from gesso.train import Batches, Engine, Learner, Schedule, candidates, plan, rate, run, seeded
 from gesso.train.probe import spread
 from gesso.train.spent import Meter
@@ -287,3 +289,32 @@ def test_the_rate_is_that_of_the_whole_run(monkeypatch, fabric, facts, view):
     found = rate(family, family.Config.of(TINY), facts, view, fabric, Engine(), seconds=2.0)
     assert found == pytest.approx(8 / (0.4 * 0.01 + 0.6 * 0.04), rel=0.03)
     assert met == list(range(52))
+
+
+@pytest.mark.parametrize(
+    ("count", "minutes", "images", "paired", "best"),
+    [
+        (5000, 10, None, False, "flow"),
+        (5000, 2, None, False, "gan"),
+        (300, 60, None, False, "gan"),
+        (5000, 60, None, True, "gan"),
+        (5000, 10, 20_000, False, "gan"),
+        (5000, 10, 1_000_000, False, "flow"),
+    ],
+)
+def test_the_family_suits_data_and_budget(count, minutes, images, paired, best):
+    names, why = plan.pick_family(count, minutes, images, paired)
+    assert names[0] == best
+    assert sorted(names) == ["flow", "gan"]
+    assert bool(why) == (count >= 1000 and not paired)
+
+
+def test_choices_tell_the_family():
+    """Of what suits, the first that has the preset and the choices named; and a name counts more than all."""
+    pack = type("Pack", (), {"count": 5000, "pairs": ""})()
+    for options, expected in (
+        ({}, "flow"), ({"minutes": 1}, "gan"), ({"preset": "primer"}, "gan"), ({"minutes": 1, "preset": "few"}, "flow"),
+        ({"set": ("r1=0.1",)}, "gan"), ({"minutes": 1, "set": ("latents=4",)}, "flow"), ({"set": ("lr=0.1",)}, "flow"),
+        ({"family": "vae", "set": ("r1=0.1",)}, "vae"),
+    ):  # fmt: skip
+        assert family_of(TrainOptions(dataset="x", **options), pack)[0].name == expected

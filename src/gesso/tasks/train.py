@@ -30,7 +30,9 @@ class TrainOptions(Options):
 
     dataset: str = Field(default="", description="Name of the data set, as `gesso list` shows it.")
     resume: str = Field(default="", description="Go on with this run (its number or name) instead of beginning one.")
-    family: str = Field(default="gan", description="Model family; `gesso families` tells what there is.")
+    family: str = Field(
+        default="", description="Model family; `gesso families` tells what there is. Picked when not given."
+    )
     source: str = Field(
         default="",
         description="Another data set: its pictures are what is translated (cut), or what lies behind (regions).",
@@ -109,13 +111,12 @@ class Train(Task[TrainOptions]):
 
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
         """Decide everything, and write it into the record of a new run."""
-        from gesso import tasks
         from gesso.data import open_pack
         from gesso.store import Run
         from gesso.train import Subject, plan
 
-        family = tasks.family(options.family)
         pack = open_pack(options.dataset, home)
+        family, picked = _family(options, pack)
         preset, why = options.preset, ""
         if preset is None:
             paired = "" if options.source else pack.pairs
@@ -142,7 +143,7 @@ class Train(Task[TrainOptions]):
         kind = f"Family {family.name}" + (f", one class of {len(facts.labels)} at a time" if facts.labels else "")
         kind += f", from {len(set(view.captions)):,} different captions" if facts.vocabulary else ""
         kind += f", with pictures of '{other.name}'" if other else f", from {pack.pairs}" if facts.source else ""
-        reasons = [reason for reason in (f"{kind}.", *subject.remarks, why, *made.reasons) if reason]
+        reasons = [reason for reason in (f"{kind}.", picked, *subject.remarks, why, *made.reasons) if reason]
         yield from (Message(reason) for reason in reasons)
         record: dict[str, Any] = {
             "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),
@@ -227,6 +228,26 @@ def unchanged(data: dict[str, Any], folder: "Run", home: Path) -> "Pack":
             "Import the old pictures again, or train a new run.",
         )
     return pack
+
+
+def _family(options: TrainOptions, pack: "Pack") -> "tuple[type[Family], str]":
+    """The family that is named, or else the one that suits data and budget, and why.
+
+    Where choices are made that only another family has, it is that one.
+    """
+    from gesso import tasks
+    from gesso.train import plan
+
+    if options.family:
+        return tasks.family(options.family), ""
+    images = read_count(options.images) if options.images else None
+    count = round((1 - options.hold_out) * pack.count)
+    names, why = plan.pick_family(count, options.minutes or 10, images, bool(pack.pairs or options.source))
+    chosen = {pair.partition("=")[0].partition(".")[0].strip().replace("-", "_") for pair in options.set}
+    for family in map(tasks.family, names):
+        if (options.preset or "") in family.presets and chosen <= set(family.Config.model_fields):
+            return family, why if family.name == names[0] else ""
+    return tasks.family(names[0]), why
 
 
 def read_count(text: str) -> int:

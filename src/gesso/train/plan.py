@@ -11,6 +11,9 @@ from gesso.train.engine import Engine, candidates
 from gesso.train.probe import choose
 
 ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
+STEADY = 5  # minutes from which on a flow draws better than a GAN that learned as long
+STEADY_IMAGES = 80_000  # pictures shown from which on it does
+MANY = 1_000  # pictures below which a flow learns them by heart
 SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
 FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
 FEW = 32 * 32  # pixels up to which small steps are the quicker way on a CPU
@@ -66,6 +69,19 @@ def sizes(height: int, width: int, wish: tuple[int, int] | None) -> list[tuple[i
     while min(out[-1]) >= 64 and all(side % 2 == 0 for side in out[-1]):
         out.append((out[-1][0] // 2, out[-1][1] // 2))
     return out
+
+
+def pick_family(count: int, minutes: float, images: int | None, paired: bool) -> tuple[tuple[str, ...], str]:
+    """Names of the families that suit so many pictures and such a budget, the best first, and why (docs/benchmarks.md).
+
+    images: how many pictures to show, where that is the budget. paired: another set or a pair of each picture is there.
+    """
+    long = images >= STEADY_IMAGES if images else minutes >= STEADY
+    if long and count >= MANY and not paired:
+        return ("flow", "gan"), f"A flow is better than a GAN from about {STEADY} minutes on."
+    if not long:
+        return ("gan", "flow"), f"A GAN is better than a flow below about {STEADY} minutes."
+    return ("gan", "flow"), ""
 
 
 def pick_preset(family: type[Family], count: int, pairs: str = "") -> tuple[str, str]:
