@@ -5,8 +5,7 @@
 Each family learns nine tenths of the pictures as in `bench.families` (one thread, so many CPU seconds; `vae:sharp` and
 `flow:few=0.5` ask for presets and choices), and is kept beside the log, so that a second call only measures. At most
 200 of the other tenth are
-- rebuilt: looked at by the family (`encode`) and drawn again; of tokens also the share of codes that the learned
-  pictures use, and their perplexity;
+- rebuilt: looked at by the family (`encode`), drawn again; of tokens also what share of codes learned pictures use;
 - damaged and restored: a hole of a third of the side somewhere in the middle, strokes over a fifth of the picture
   (both given filled with grey), noise of 25/255 (clipped, as in files), colours taken away, made 2 and 4 times smaller
   (means of squares). Four candidates of each: `one` is the mean of their figures, `best` the figures of the one with
