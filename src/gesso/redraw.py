@@ -20,6 +20,7 @@ from gesso.errors import GessoError
 from gesso.marks.picture import to_uint8
 from gesso.marks.work import to_bytes
 from gesso.options import Options
+from gesso.patch.heal import fill_smoothly
 from gesso.patch.pyramid import resized, resized_mask
 from gesso.patch.tone import noise_of
 from gesso.sample import Drawn, draw
@@ -58,6 +59,8 @@ def restored(family: Family, picture: Pixels, damage: Damage, asked: Asked) -> I
     restore, or not from such damage.
     """
     image = _floats(picture)
+    if damage.holes is not None and not damage.holes.all():  # a guess, so that nothing of what is there is seen
+        image = _floats(to_bytes(fill_smoothly(picture.astype(np.float32) / 255, damage.holes)))
     if damage.factor > 1:
         image = image.repeat_interleave(damage.factor, 2).repeat_interleave(damage.factor, 3)
     mask = None if damage.holes is None else torch.from_numpy(~damage.holes)[None, None]

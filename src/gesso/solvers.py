@@ -89,7 +89,7 @@ def constrained(
     v: Velocity,
     x: Float[Tensor, "n *p"],
     luck: Float[Tensor, "n *p"],
-    fitted: Callable[[Float[Tensor, "n *p"]], Float[Tensor, "n *p"]],
+    fitted: Callable[[Float[Tensor, "n *p"], float], Float[Tensor, "n *p"]],
     begin: float,
     steps: int,
     fresh: float = 0.85,
@@ -97,14 +97,15 @@ def constrained(
     """From time `begin` to pictures of which something is known: what each step aims at is fitted to that.
 
     For straight lines between pictures (time 0) and noise (time 1), after Wang et al. 2023 ("DDNM", algorithm 1).
-    fitted: the nearest pictures in which everything is as it is known. fresh: share of the noise that each step draws
-    anew; it is `luck`, moved on each time, so that the answer is a pure function of what is given.
+    fitted: the nearest pictures in which everything is as it is known, and the time for which they are wanted. fresh:
+    share of the noise that each step draws anew; it is `luck`, moved on each time, so that the answer is a pure
+    function of what is given.
     """
     count = x[0].numel()
     far = next(k for k in range(round(GOLDEN * count), 2 * count + 2) if gcd(k, count) == 1)  # visits every place once
     for i in range(steps):
         t, rest = begin * (1 - i / steps), begin * (1 - (i + 1) / steps)
-        aim = fitted(x - t * v(x, _times(x, t)))
+        aim = fitted(x - t * v(x, _times(x, t)), t)
         noise = (x - (1 - t) * aim) / t
         luck = luck.flatten(1).roll(far, 1).reshape(x.shape)
         x = (1 - rest) * aim + rest * ((1 - fresh**2) ** 0.5 * noise + fresh * luck)

@@ -29,6 +29,11 @@ class Known:
     grey: bool = False
     noise: float = 0.0
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything is known, but for noise."""
+        return self.mask is None and self.factor == 1 and not self.grey
+
     def fitted(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """The pictures nearest to x in which everything is as it is known, but for noise (Wang et al. 2023, eq. 12)."""
         y = self.image
@@ -38,7 +43,7 @@ class Known:
             luma = torch.tensor(LUMA, device=x.device, dtype=x.dtype)
             apart = torch.einsum("nchw,c->nhw", (y - x)[:, :3], luma)[:, None]
             colours = x[:, :3] + apart * (luma / luma.square().sum())[None, :, None, None]
-            y = torch.cat([colours, y[:, 3:]], 1)
+            y = torch.cat([colours, y[:, 3:].expand(len(x), -1, -1, -1)], 1)
         return y if self.mask is None else torch.where(self.mask, y, x)
 
 

@@ -294,17 +294,26 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     def restore(
         self, z: Tensor, known: Known, condition: Condition, knobs: FlowKnobs
     ) -> Iterator[Float[Tensor, "n c h w"]]:
-        """From noise (see `solvers.constrained`); where everything is known but for its noise, from so much of it."""
+        """From noise (see `solvers.constrained`); the steps are all that the knobs choose, beside guidance.
+
+        What is known with noise is believed as far as the guess of each step is worse (Song et al. 2023, "ΠGDM", eq. 7,
+        with its r). Of pixels, where only noise is to go, drawing begins at the picture itself, at the time when there
+        is as much noise on the straight line.
+        """
         drawing, given = Drawing(self, knobs).to(z.device), self.inputs(condition, len(z))
         x = luck = z.unflatten(1, drawing.shape)
-        begin, steps = 1.0, knobs.steps or CONSTRAINED
-        if known.noise:
-            begin = known.noise / (1 + known.noise)  # where the straight line from the picture has as much noise
+        begin, steps, pixels = 1.0, knobs.steps or CONSTRAINED, not self.config.latents and known.whole
+        if known.noise and pixels:
+            begin = known.noise / (1 + known.noise)
             steps = max(round(steps * begin), 1)
-            x = (1 - begin) * self.maps(known.image)
+            x = (1 - begin) * known.image
 
-        def fitted(y: Tensor) -> Tensor:
-            return y if known.noise else self.maps(known.fitted(self.pictures(y)))
+        def fitted(y: Tensor, t: float) -> Tensor:
+            if known.noise and pixels:
+                return y
+            drawn = self.pictures(y)
+            unsure = t**2 / (t**2 + (1 - t) ** 2)
+            return self.maps(torch.lerp(drawn, known.fitted(drawn), unsure / (unsure + known.noise**2)))
 
         for aim in constrained(lambda y, t: drawing.velocity(y, t, t, given), x, luck, fitted, begin, steps):
             drawn = self.pictures(aim)

@@ -26,6 +26,7 @@ from gesso.options import Field, Options
 from gesso.reconstruction import Likeness, Rebuilding, patch_critic
 
 CLEAN = 0.05  # standard deviation of errors that pictures without noise are taken to have
+APART = 0.7  # share of chance in the latents from which candidates set out
 SOUGHT = 100  # steps by which the latents of a picture are sought
 MUTE = 0.01  # nats below which a latent number says nothing
 
@@ -241,16 +242,19 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     def restore(
         self, z: Tensor, known: Known, condition: Condition, knobs: VAEKnobs
     ) -> Iterator[Float[Tensor, "n c h w"]]:
-        """The likeliest latents of pictures that are as is known, sought downhill from `z` (Bora et al. 2017, eq. 3).
+        """The likeliest latents of pictures that are as is known, sought downhill (Bora et al. 2017, eq. 3).
 
-        The drawn picture is fitted to what is known, but for noise.
+        From those of the pictures as they are, with a share of `z`, so that candidates differ. The drawn picture is
+        fitted to what is known, but for noise.
         """
         given, values = self.inputs(condition, len(z)), known.image[0].numel()
         error = 2 * max(known.noise, CLEAN) ** 2
         with torch.inference_mode(False), torch.enable_grad():
             mask = None if known.mask is None else known.mask.clone()
             known = replace(known, image=known.image.clone(), mask=mask)
-            e, given = z.clone().requires_grad_(), [x.clone() for x in given]
+            given = [x.clone() for x in given]
+            guess = self.encode(known.image, condition).detach()
+            e = ((1 - APART**2) ** 0.5 * guess + APART * z.clone()).requires_grad_()
             optimizer, artist = torch.optim.Adam([e], lr=0.1, betas=(0.9, 0.95)), self._artist
             for step in range(SOUGHT):
                 drawn = artist(e, *given).float()
