@@ -27,11 +27,12 @@ from gesso.files import write_bytes
 from gesso.marks.picture import as_pil, encode, sheet, to_uint8
 from gesso.marks.recipe import Original, Recipe, Taken
 from gesso.options import Options
+from gesso.text import Vocabulary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place", "slug"]
+__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place", "slug", "unread"]
 
 CHUNK = {"cpu": 4}
 CHUNK_ELSEWHERE = 32
@@ -162,6 +163,18 @@ def _captions(family: Family, texts: Sequence[str | None]) -> list[str | None]:
     if asked:
         family.inputs(Condition(text=asked), len(asked))  # says which words it does not know
     return [*texts]
+
+
+def unread(family: Family, texts: Sequence[str]) -> list[str]:
+    """A sentence for each text of which the end is not read, being longer than nearly all captions."""
+    if "text" not in family.asks or not family.facts.vocabulary:
+        return []
+    beyond = {text: Vocabulary.of(family.facts.vocabulary).unread(text) for text in texts}
+    return [
+        f"The text '{text[:60]}' is longer than what this model reads: the last {count} pieces of words are left out."
+        for text, count in beyond.items()
+        if count
+    ]
 
 
 def fresh_seed(count: int = 1) -> int:

@@ -133,7 +133,7 @@ class Vocabulary(BaseModel):
         return rows
 
     def check(self, texts: Sequence[str]) -> None:
-        """Raises GessoError for a text without a word or too long, and for the first word that no caption ever had.
+        """Raises GessoError for a text without a word, and for the first word that no caption ever had.
 
         Where the captions had more words than are kept here, a rare one passes if its letters are known.
         """
@@ -146,12 +146,10 @@ class Vocabulary(BaseModel):
                 if word not in self._known and not kept:
                     problem = f"The captions that this model learned from never say '{word[:80]}'."
                     raise GessoError(problem, nearest(word[:80], self.words))
-            pieces = len(self._tokens.encode(_clean(text)).ids)
-            if pieces >= self.length:
-                raise GessoError(
-                    f"The text '{text[:40]}…' has {pieces} pieces of words; this model reads {self.length - 1}.",
-                    "Say it in fewer words.",
-                )
+
+    def unread(self, text: str) -> int:
+        """How many pieces at the end of a text are beyond what is read."""
+        return max(len(self._tokens.encode(_clean(text)).ids) - (self.length - 1), 0)
 
     @cached_property
     def _known(self) -> frozenset[str]:

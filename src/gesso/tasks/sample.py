@@ -91,7 +91,7 @@ class Sample(Task[SampleOptions]):
     def run(self, options: SampleOptions, home: Path) -> Iterator[Event]:
         """Load, draw, write; the Result names the pictures."""
         from gesso import tasks
-        from gesso.sample import Pictures, draw, fresh_seed, place
+        from gesso.sample import Pictures, draw, fresh_seed, place, unread
 
         asked = (*options.text, *_lines(options.prompts))
         several = options.grid or len(asked) > 1 or (options.count > 1 and options.like is None)
@@ -109,6 +109,7 @@ class Sample(Task[SampleOptions]):
             texts = asked or (None,)
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
+        yield from (Message(said, "warning") for said in unread(model.family, asked))
         finisher = yield from _finisher(options, model, recipe, home)
         look = None
         if options.originality:
