@@ -14,7 +14,7 @@ FACTS = Facts(channels=3, height=16, width=16, labels=("a", "b"))
 
 def made(facts=FACTS, **more):
     torch.manual_seed(0)
-    return Flow(Flow.Config.of({"width": 8, "latents": 0, **more}), facts)
+    return Flow(Flow.Config.of({"width": 8, "latents": 0, "few_from": 0, **more}), facts)
 
 
 class Known(nn.Module):
@@ -110,3 +110,18 @@ def test_a_network_of_any_size(height, width, patch):
     assert net(x, torch.randn(2, 12)).shape == x.shape
     one, two = waves(torch.tensor([0.1, 0.1001]), 32)
     assert 0 < (one - two).abs().max() < 0.2  # near times look alike, and not the same
+
+
+def test_jumps_are_learned_in_the_later_part_of_the_flows_time():
+    """Until then the loss is that of velocities alone, every picture's as large as its error is."""
+    family = made(few=0.5, few_from=0.5, latents=2, first=0.2, eye=8, perceptual=0.0)
+    batch = Batch(torch.rand(8, 3, 16, 16, generator=seeded()), torch.zeros(8).long())
+    weighed = []
+    for seen in (20, 59, 61, 99):
+        clock = Clock(0, seen, 100)
+        (turn,) = family.turns(clock)
+        assert (turn.name, turn.begin) == ("flow", 0.2)
+        losses = family.losses(turn, batch, clock, seeded())
+        weighed.append(losses["flow"].item() == pytest.approx(1.0, abs=0.01))  # errors, each divided by itself
+    assert weighed == [False, False, True, True]
+    assert family.turns(Clock(0, 19, 100))[0].name == "latents"

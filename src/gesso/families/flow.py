@@ -56,6 +56,9 @@ class FlowConfig(Rebuilding, Asking):
         lt=1,
         description="Share of the pictures by which jumps are learned, for drawing in few steps.",
     )
+    few_from: float = Field(
+        default=0.5, ge=0, lt=1, description="Share of the flow's time after which jumps are learned, if they are."
+    )
     early: float = Field(
         default=-0.4, ge=-3, le=3, description="Mean of the times' logits: below 0 more is learned near the picture."
     )
@@ -240,7 +243,8 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         given = self.conditions.dropped(self.inputs(batch, n), c.drop, rng)
         noise = torch.randn(x.shape, generator=rng, device=x.device)
         both = torch.sigmoid(c.early + c.spread * torch.randn(2, n, generator=rng, device=x.device))
-        pairs = round(c.few * n)  # of these pictures the first have two times
+        late = clock.fraction >= turn.begin + c.few_from * (turn.end - turn.begin)
+        pairs = round(c.few * n) if late else 0  # of these pictures the first have two times
         t, r = both[0].clone(), both[0].clone()
         t[:pairs], r[:pairs] = both[:, :pairs].amax(0), both[:, :pairs].amin(0)
         at = t[:, None, None, None]
