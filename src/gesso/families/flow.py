@@ -131,7 +131,7 @@ class Drawing(nn.Module):
         if self.solver == "jump" and not family.config.few:
             raise GessoError("This model has learned no jumps.", "Choose solver=heun, or train with --preset few.")
         self.guidance = Guidance(family.conditions, knobs, next(family.parameters()).device)
-        self.steps = knobs.steps or {"jump": 2, "heun": 16, "euler": 32, "adaptive": 0}[self.solver]
+        self.steps = knobs.steps or {"jump": 4, "heun": 16, "euler": 32, "adaptive": 0}[self.solver]
 
     def velocity(
         self, z: Float[Tensor, "n c h w"], r: Float[Tensor, " n"], t: Float[Tensor, " n"], given: Sequence[Tensor]

@@ -17,7 +17,7 @@ from gesso.nn.equalised import pixel_norm
 
 __all__ = ["UNet", "waves"]
 
-FASTEST = 1000.0  # radians that the fastest wave turns from time 0 to 1
+FASTEST = 30.0  # radians that the fastest wave turns from time 0 to 1; with many more, jumps learn from their noise
 
 
 def waves(t: Float[Tensor, " n"], width: int) -> Float[Tensor, "n width"]:
