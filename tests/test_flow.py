@@ -125,3 +125,14 @@ def test_jumps_are_learned_in_the_later_part_of_the_flows_time():
         weighed.append(losses["flow"].item() == pytest.approx(1.0, abs=0.01))  # errors, each divided by itself
     assert weighed == [False, False, True, True]
     assert family.turns(Clock(0, 19, 100))[0].name == "latents"
+
+
+@pytest.mark.parametrize(("knobs", "shown"), [({}, 4), ({"steps": 3}, 3), ({"solver": "euler", "steps": 50}, 5)])
+def test_a_few_canvases_are_shown_and_the_last_is_the_answer(knobs, shown):
+    family = made(latents=2, eye=8, perceptual=0.0)
+    drawing = Drawing(family, FlowKnobs(**knobs))
+    z, label = family.prior(2, seeded()), torch.tensor([0, 1])
+    with torch.no_grad():
+        canvases = [*drawing.stream(z, label)]
+        torch.testing.assert_close(canvases[-1].clamp(-1, 1), drawing(z, label))
+    assert len(canvases) == shown

@@ -35,6 +35,7 @@ from gesso.solvers import SOLVERS, constrained
 
 LOOKED = 40  # steps by which a picture's noise is found
 CONSTRAINED = 40  # steps in which what is known of a picture is filled in
+SHOWN = 4  # canvases of a drawing that are shown, the last among them
 SHAKEN = 0.1  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
@@ -142,8 +143,18 @@ class Drawing(nn.Module):
 
     def stream(self, z: Float[Tensor, "n d"], *given: Tensor) -> Iterator[Float[Tensor, "n c h w"]]:
         """Pictures that lose their noise; the last has none."""
-        for x in self.follow(z.unflatten(1, self.shape) * self.knobs.truncation, 1.0, given):
-            yield self.pictures(x)
+        yield from self.canvases(z.unflatten(1, self.shape) * self.knobs.truncation, 1.0, given)
+
+    def canvases(
+        self, x: Float[Tensor, "n d _ _"], begin: float, given: Sequence[Tensor]
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """What `follow` comes to, as pictures: a few on the way, since each is painted of its latents, and the last."""
+        steps, last = max(round(self.steps * begin), 1), x
+        apart = max(steps // SHOWN, 1) if self.steps else SHOWN
+        for number, last in enumerate(self.follow(x, begin, given), 1):
+            if number % apart == 0 and (number < steps or not self.steps):
+                yield self.pictures(last)
+        yield self.pictures(last)
 
     def follow(
         self, x: Float[Tensor, "n c h w"], begin: float, given: Sequence[Tensor]
@@ -171,8 +182,8 @@ class Drawing(nn.Module):
 
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
-        *_, last = self.stream(z, *given)
-        return last.clamp(-1, 1)
+        *_, last = self.follow(z.unflatten(1, self.shape) * self.knobs.truncation, 1.0, given)
+        return self.pictures(last).clamp(-1, 1)
 
 
 class Flow(Encoder[FlowConfig, FlowKnobs]):
@@ -329,8 +340,8 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         """As much noise as `strength` says is laid over the pictures, and taken away again (Meng et al. 2022)."""
         drawing = Drawing(self, knobs).to(z.device)
         noisy = torch.lerp(self.maps(image), z.unflatten(1, drawing.shape), strength)
-        for x in drawing.follow(noisy, strength, self.inputs(condition, len(z))):
-            yield self.pictures(x).clamp(-1, 1)
+        for x in drawing.canvases(noisy, strength, self.inputs(condition, len(z))):
+            yield x.clamp(-1, 1)
 
     def inputs(self, asked: Condition | Batch, n: int) -> tuple[Tensor, ...]:
         """Labels, then pieces of texts, as far as the data has them."""
