@@ -150,7 +150,7 @@ class Drawing(nn.Module):
     ) -> Iterator[Float[Tensor, "n c h w"]]:
         """What `follow` comes to, as pictures: a few on the way, since each is painted of its latents, and the last."""
         steps, last = max(round(self.steps * begin), 1), x
-        apart = max(steps // SHOWN, 1) if self.steps else SHOWN
+        apart = max(steps // SHOWN, SHOWN)  # where there are few steps, none is shown: painting costs as much as a step
         for number, last in enumerate(self.follow(x, begin, given), 1):
             if number % apart == 0 and (number < steps or not self.steps):
                 yield self.pictures(last)
