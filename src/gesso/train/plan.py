@@ -11,9 +11,9 @@ from gesso.train.engine import Engine, candidates
 from gesso.train.probe import choose
 
 ENOUGH = 150_000  # pictures that a small GAN must be shown before its drafts hold together
-STEADY = 5  # minutes from which on a flow draws better than a GAN that learned as long
-STEADY_IMAGES = 80_000  # pictures shown from which on it does
-MANY = 1_000  # pictures below which a flow learns them by heart
+STEADY = 5  # minutes after which a flow was measured to draw better than a GAN; shorter runs were not measured
+STEADY_IMAGES = 80_000  # pictures that it was shown by then
+MANY = 1_000  # pictures below which no flow was measured
 SMALL = 8_000  # pictures below which a critic learns a set by heart within minutes
 FEWEST_A_CLASS = 12  # pictures of a class on the mean, below which classes teach nothing
 FEW = 32 * 32  # pixels up to which small steps are the quicker way on a CPU
@@ -80,7 +80,7 @@ def pick_family(count: int, minutes: float, images: int | None, paired: bool) ->
     if long and count >= MANY and not paired:
         return ("flow", "gan"), f"A flow is better than a GAN from about {STEADY} minutes on."
     if not long:
-        return ("gan", "flow"), f"A GAN is better than a flow below about {STEADY} minutes."
+        return ("gan", "flow"), f"A flow takes at least {STEADY} minutes, and would be better then."
     return ("gan", "flow"), ""
 
 
