@@ -23,6 +23,7 @@ from bench.judge import Jury, make_judge
 from gesso import tasks
 from gesso.contract.family import Clock, Condition, Facts, Family
 from gesso.marks.picture import write_sheet
+from gesso.store.tensors import load_tensors, save_tensors
 from gesso.train import Batches, Learner, candidates, launch
 from gesso.train.plan import View, pick_preset, suited
 from gesso.train.probe import spread
@@ -58,6 +59,20 @@ def trained(recipe: str, images: np.ndarray, seed: int, seconds: float) -> tuple
     for number in range(steps):
         used += step(learner, number, Clock(number, number * config.batch, steps * config.batch))
     return learner.drawer(), used, steps * config.batch
+
+
+def kept_family(recipe: str, images: np.ndarray, seed: int, seconds: float, kept: Path, again: bool = False) -> Family:
+    """As `trained`, of the file where it is kept; else, or when learned again, it is kept there."""
+    if kept.exists() and not again:
+        tensors, note = load_tensors(kept)
+        kind = tasks.family(recipe.split(":")[0])
+        family = kind(kind.Config.of(note["config"]), Facts.of(note["facts"]))
+        family.load_state_dict(tensors)
+        return family.eval().requires_grad_(False)
+    family, used, seen = trained(recipe, images, seed, seconds)
+    note = {"config": family.config.model_dump(), "facts": family.facts.model_dump(), "cpu_s": used, "seen": seen}
+    save_tensors(kept, family.state_dict(), note)
+    return family
 
 
 @torch.inference_mode()

@@ -31,10 +31,9 @@ from skimage.metrics import structural_similarity
 from skimage.restoration import denoise_nl_means, inpaint_biharmonic
 
 from bench.data import OUT, load
-from bench.families import trained
+from bench.families import kept_family
 from bench.upscale import by_opencv, by_pillow
-from gesso import tasks
-from gesso.contract.family import Condition, Encoder, Facts, Family
+from gesso.contract.family import Condition, Encoder, Family
 from gesso.contract.known import LUMA, Known
 from gesso.errors import GessoError
 from gesso.families.tokens import Tokenizer
@@ -44,7 +43,6 @@ from gesso.patch.restore import heal
 from gesso.patch.tone import denoised
 from gesso.patch.upscale import upscale
 from gesso.redraw import Asked, Damage, restored
-from gesso.store.tensors import load_tensors, save_tensors
 
 CANDIDATES, SHOWN = 4, 10
 NOISE, RADIUS = 25 / 255, 2  # pixels; of 2, 3 and 5 the best for Telea on emoji of 32 pixels
@@ -162,20 +160,6 @@ def nearest(case: Case, learned: Pixels) -> Pixels:
     return to_uint8((x if damage.noise else fitted)[best : best + 1])[0]
 
 
-def learned_family(recipe: str, images: Pixels, seed: int, seconds: float, kept: Path, again: bool) -> Family:
-    """Of the file where it is kept, else learned and kept there."""
-    if kept.exists() and not again:
-        tensors, note = load_tensors(kept)
-        kind = tasks.family(recipe.split(":")[0])
-        family = kind(kind.Config.of(note["config"]), Facts.of(note["facts"]))
-        family.load_state_dict(tensors)
-        return family.eval().requires_grad_(False)
-    family, used, seen = trained(recipe, images, seed, seconds)
-    note = {"config": family.config.model_dump(), "facts": family.facts.model_dump(), "cpu_s": used, "seen": seen}
-    save_tensors(kept, family.state_dict(), note)
-    return family
-
-
 @torch.inference_mode()
 def rebuilt(family: Encoder, images: Pixels, knobs: dict[str, Any]) -> Pixels:
     """Pictures looked at, and drawn again."""
@@ -273,7 +257,7 @@ def main() -> None:
     for recipe in options.families.split(","):
         stem = f"priors-{facts['data']}-{recipe.replace(':', '-')}-{options.seconds:.0f}-{options.seed}"
         kept = options.log.with_name(f"{stem}.safetensors")
-        family = learned_family(recipe, bench.learned, options.seed, options.seconds, kept, options.again)
+        family = kept_family(recipe, bench.learned, options.seed, options.seconds, kept, options.again)
         families[recipe] = family, stem
         rows = {"held out": [*bench.held[:SHOWN]], f"{recipe}, drawn again": bench.rebuild(recipe, family)}
         sheet(options.log.with_name(f"{stem}-rebuild.png"), rows)

@@ -40,6 +40,10 @@ class Rebuilding(Options):
         description="Share of the time after which the critic is heard; before, it would mislead.",
     )
 
+    def heard(self, share: float) -> tuple[str, ...]:
+        """The critic's part, once it is heard. share: of the time in which rebuilding is learned, that is over."""
+        return ("critic",) if self.adversarial and share >= self.critic_from else ()
+
 
 def patch_critic(config: Rebuilding, channels: int, height: int, width: int) -> dict[str, nn.Module]:
     """The part of a family that judges, as far as one is wanted: of 32 channels, at as many scales as have patches."""

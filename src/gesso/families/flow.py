@@ -224,8 +224,7 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         """Where there are latents, those first; then the flow."""
         first = self.config.first if self.config.latents else 0.0
         if clock.fraction < first:
-            judged = clock.fraction >= first * self.config.critic_from and self.config.adversarial
-            return [Turn("latents", ("eye", "hand", *(["critic"] if judged else [])), end=first)]
+            return [Turn("latents", ("eye", "hand", *self.config.heard(clock.fraction / first)), end=first)]
         return [Turn("flow", ("network",), begin=first)]
 
     def maps(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d _ _"]:
@@ -309,14 +308,14 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     def restore(
         self, z: Tensor, known: Known, condition: Condition, knobs: FlowKnobs
     ) -> Iterator[Float[Tensor, "n c h w"]]:
-        """From noise (see `solvers.constrained`); the steps are all that the knobs choose, beside guidance.
+        """From noise (see `solvers.constrained`); knobs choose the steps, guidance and truncation.
 
         What is known with noise is believed as far as the guess of each step is worse (Song et al. 2023, "ΠGDM", eq. 7,
         with its r). Of pixels, where only noise is to go, drawing begins at the picture itself, at the time when there
         is as much noise on the straight line.
         """
         drawing, given = Drawing(self, knobs).to(z.device), self.inputs(condition, len(z))
-        x = luck = z.unflatten(1, drawing.shape)
+        x = luck = z.unflatten(1, drawing.shape) * knobs.truncation
         begin, steps, pixels = 1.0, knobs.steps or CONSTRAINED, not self.config.latents and known.whole
         if known.noise and pixels:
             begin = known.noise / (1 + known.noise)

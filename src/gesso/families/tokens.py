@@ -283,8 +283,7 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
         """The tokenizer's, then the transformer's."""
         first = self.config.first
         if clock.fraction < first:
-            judged = clock.fraction >= first * self.config.critic_from and self.config.adversarial
-            return [Turn("tokenizer", ("tokenizer", *(["critic"] if judged else [])), end=first)]
+            return [Turn("tokenizer", ("tokenizer", *self.config.heard(clock.fraction / first)), end=first)]
         return [Turn("transformer", ("transformer",), begin=first)]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:

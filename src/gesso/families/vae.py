@@ -164,8 +164,8 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """One for all; the critic joins late."""
-        late = clock.fraction >= self.config.critic_from
-        return [Turn("elbo", tuple(part for part in self.parts if late or part != "critic"))]
+        rest = (part for part in self.parts if part != "critic")
+        return [Turn("elbo", (*rest, *self.config.heard(clock.fraction)))]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:
         """The negative evidence lower bound in nats, divided by the number of pixel values, and what else is wanted.

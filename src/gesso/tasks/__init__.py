@@ -21,6 +21,7 @@ from gesso.tasks.shared import (
     destination,
     drawing,
     following,
+    knobs_of,
     learned,
     learned_rows,
     pictures_in,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "destination", "drawing",
-    "families", "family", "find_device", "find_home", "following", "learned", "learned_rows", "load",
-    "pictures_in", "read_pixels", "run", "sources", "task", "working",
+    "families", "family", "find_device", "find_home", "following", "knobs_of", "learned", "learned_rows",
+    "load", "pictures_in", "read_pixels", "run", "sources", "task", "working",
 ]  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
+from gesso.contract.given import GivenChoices
 from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
@@ -14,38 +15,22 @@ if TYPE_CHECKING:
     from gesso.sample import Drawn, Model
 
 
-class RedrawOptions(Options):
+class RedrawOptions(GivenChoices):
     """Draw given pictures again, more or less changed, with a generator that can look at them.
 
     Families flow, vae and tokens can. With --text or --label the change goes towards what is said; a sketch of a few
     flat colours becomes a picture of the collection with --strength 0.6 and more.
     """
 
-    run: str = Field(description="The run: its number, its name, or its data set for the latest.")
-    picture: tuple[Path, ...] = Field(min_length=1, description="Pictures to draw again, or folders of them.")
+    count: int = Field(default=4, ge=1, le=10_000, description="Drawings of each picture; their seeds count on.")
     strength: float = Field(
         default=0.5, ge=0, le=1, description="How much may change: 0 nothing, as far as the model can, 1 everything."
     )
-    out: Path | None = Field(
-        default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
-    )
-    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first drawing of each picture.")
-    count: int = Field(default=4, ge=1, le=10_000, description="Drawings of each picture; their seeds count on.")
-    label: str | None = Field(default=None, description="What to make of it, where the model knows labels.")
-    text: str | None = Field(default=None, description="What to make of it, where the model knows texts.")
-    guidance: float = Field(
-        default=1.0, ge=0, le=20, description="How much more than learned it is to become that; 1 is as learned."
-    )
+    guidance: float | None = Field(
+        default=None, ge=0, le=20,
+        description="How much more than learned it is to become what is said; 1 is as learned.",
+    )  # fmt: skip
     negative: str = Field(default="", description="A text that drawings are led away from, with guidance above 1.")
-    set: tuple[str, ...] = Field(
-        default=(), description="A choice of drawing, name=value, such as steps=40; may be repeated."
-    )
-    format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
-    quality: int | None = Field(
-        default=None, ge=1, le=100, description="Of jpg, webp, avif; webp is lossless if not given."
-    )
-    recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
 
 
 class Redraw(Task[RedrawOptions]):
@@ -67,7 +52,7 @@ class Redraw(Task[RedrawOptions]):
         files = tasks.pictures_in(options.picture, "_redrawn_seed")
         many = len(options.picture) > 1 or any(path.expanduser().is_dir() for path in options.picture)
         target = tasks.destination(options.out, home, len(files) * options.count > 1)
-        knobs = _knobs(options, model)
+        knobs = tasks.knobs_of(model, options.set, options.guidance, options.negative)
         asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
         begun, paths, left_out, total = time.monotonic(), list[Path](), list[str](), len(files) * options.count
         for number, file in enumerate(files):
@@ -94,16 +79,6 @@ class Redraw(Task[RedrawOptions]):
             said += f" Left out: {len(left_out):,}."
         facts = {"run": model.run, "count": len(paths), "left_out": len(left_out), "strength": options.strength}
         yield Result(said, tuple(paths), facts)
-
-
-def _knobs(options: RedrawOptions, model: "Model") -> Options:
-    """The choices of drawing; raises GessoError for guidance where the family has none."""
-    given: dict[str, Any] = {"guidance": options.guidance, "negative": options.negative}
-    asked = {name: value for name, value in given.items() if value not in (1.0, "")}
-    for name in asked:
-        if name not in model.family.Knobs.model_fields:
-            raise GessoError(f"The family {model.family.name} has no {name}.", f"Leave --{name} out.")
-    return model.family.Knobs.from_pairs(options.set, asked)
 
 
 def _write(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOSSY = (".jpg", ".jpeg", ".avif")
 CELL = 720  # pixels: the longer side of a picture on the sheet
-MODEL = ("run", "do", "count", "label", "text")  # choices of what a run's model draws
+MODEL = ("run", "do", "count", "label", "text", "set")  # choices of what a run's model draws
 DETAILS = 3  # places that the sheet shows enlarged
 MEANT = {
     "scratches": "scratches", "cracks": "cracks", "dust": "dust and spots", "holes": "holes and tears",
@@ -45,6 +45,9 @@ class RestoreOptions(Options):
     count: int = Field(default=4, ge=1, le=1000, description="Candidates that the run's model draws.")
     label: str | None = Field(default=None, description="What it shows, where the run's model knows labels.")
     text: str | None = Field(default=None, description="What it shows, where the run's model knows texts.")
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of the run's model's drawing, name=value, such as steps=80; may be repeated."
+    )
     out: Path | None = Field(default=None, description="The new picture; NAME-restored.png beside it if not given.")
     mask: Path | None = Field(
         default=None, description="What to heal, white on black, of the picture's size; found if not given."
@@ -166,14 +169,15 @@ def _by_model(options: RestoreOptions, picture: Path, home: Path) -> Iterator[Ev
     holes = _found(options, opened).mask if options.do == "fill" else None
     if holes is not None and not holes.any():
         raise GessoError(f"No damage is found in {opened.path.name}.", "Give a mask: white where it is to be filled.")
-    asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text)
+    knobs = tasks.knobs_of(model, options.set)
+    asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
     notes, drawings = candidates(model.family, opened, options.do, holes, asked)
     yield from (Message(note) for note in notes)
     kept = options.model_dump(include={"do", "mask", "find", "sensitivity"}, mode="json")
     update = {"task": "restore", "inputs": {opened.path.name: opened.sha256}, "options": kept}
     paths, images = list[Path](), list["np.ndarray"]()
     for drawn in drawings:
-        how = model.recipe(drawn, model.family.Knobs()).model_copy(update=update) if options.recipe else None
+        how = model.recipe(drawn, knobs).model_copy(update=update) if options.recipe else None
         path = target if target.suffix else target / f"{opened.path.stem}-restored_seed{drawn.seed:010d}.png"
         data = encode(drawn.image, path.suffix.lstrip("."), how, source="compositeWithTrainedAlgorithmicMedia")
         paths.append(place(path, data))

@@ -105,7 +105,8 @@ class Sample(Task[SampleOptions]):
                 yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
-            knobs, label, recipe = _knobs(options, model), options.label, None
+            knobs = tasks.knobs_of(model, options.set, options.guidance, options.negative)
+            label, recipe = options.label, None
             texts = asked or (None,)
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
@@ -113,7 +114,6 @@ class Sample(Task[SampleOptions]):
         finisher = yield from _finisher(options, model, recipe, home)
         look = None
         if options.originality:
-            from gesso import tasks
             from gesso.store import Run
 
             learned = tasks.learned(Run.open(home, model.run), home)
@@ -177,17 +177,6 @@ def _lines(path: Path | None) -> list[str]:
     if not texts:
         raise GessoError(f"{path} holds no text.", "Write one text a line.")
     return texts
-
-
-def _knobs(options: SampleOptions, model: "Model") -> Any:
-    """The choices of drawing; raises GessoError for guidance where the family has none."""
-    given = {"guidance": options.guidance, "negative": options.negative or None}
-    asked = {name: value for name, value in given.items() if value is not None}
-    family = model.family
-    for name in asked:
-        if name not in family.Knobs.model_fields:
-            raise GessoError(f"The family {family.name} has no {name}.", f"Leave --{name} out.")
-    return family.Knobs.from_pairs(options.set, asked)
 
 
 def _load(ref: str, home: Path, device: str) -> "Model":

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gesso import tasks
 from gesso.errors import GessoError
@@ -117,6 +117,17 @@ def drawing(
         left = (total - len(out)) * (time.monotonic() - begun) / len(out)
         yield Progress(len(out), total, "pictures drawn", left)
     return out
+
+
+def knobs_of(model: "Model", pairs: "Sequence[str]", guidance: float | None = None, negative: str = "") -> Any:
+    """The choices of drawing, by name=value and by options of their own; raises GessoError for what a family lacks."""
+    given = {"guidance": guidance, "negative": negative or None}
+    asked = {name: value for name, value in given.items() if value is not None}
+    family = model.family
+    for name in asked:
+        if name not in family.Knobs.model_fields:
+            raise GessoError(f"The family {family.name} has no {name}.", f"Leave --{name} out.")
+    return family.Knobs.from_pairs(pairs, asked)
 
 
 def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event, None, np.ndarray]":

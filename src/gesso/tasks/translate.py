@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from gesso.contract.given import GivenChoices
 from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
@@ -19,20 +20,13 @@ RESTORING = {"noise", "scratches", "masks", "low"}  # kinds of pairs whose trans
 AT_ONCE = 1 << 22  # pixels of the translations of one picture that are held at once
 
 
-class TranslateOptions(Options):
+class TranslateOptions(GivenChoices):
     """Translate pictures with a generator that learned from pairs, or from two sets.
 
     Pictures of any size, and all pictures of a folder. Things are translated at the scale that they have: --size brings
     the picture to the scale of those that were learned from first.
     """
 
-    run: str = Field(description="The run: its number, its name, or its data set for the latest.")
-    picture: tuple[Path, ...] = Field(min_length=1, description="Pictures to translate, or folders of them.")
-    out: Path | None = Field(
-        default=None, description="Folder, or the file of a single picture; HOME/gallery/DATE if not given."
-    )
-    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first translation of each picture.")
-    count: int = Field(default=1, ge=1, le=10_000, description="Translations of each picture; their seeds count on.")
     size: int | None = Field(
         default=None, ge=8, le=8192,
         description="Bring the shorter side to so many pixels first; as it is if not given.",
@@ -41,17 +35,6 @@ class TranslateOptions(Options):
         default=False,
         description="They are finished pictures: make sources of them first, as was done with the data set's.",
     )
-    label: str | None = Field(default=None, description="What to make of it, where the model knows labels.")
-    text: str | None = Field(default=None, description="What to make of it, where the model knows texts.")
-    set: tuple[str, ...] = Field(
-        default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
-    )
-    format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
-    quality: int | None = Field(
-        default=None, ge=1, le=100, description="Of jpg, webp, avif; webp is lossless if not given."
-    )
-    recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
 
 
 class Translate(Task[TranslateOptions]):
