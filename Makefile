@@ -31,7 +31,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/gesso demo
 
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
