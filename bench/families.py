@@ -6,8 +6,9 @@ Each family learns as `gesso train` would have it with this data; `stylegan:pape
 `stylegan:paper:lr=0.001:mixing=0.5` for choices on top of it. Rates fall towards the end of a run, so every length is a
 run of its own. One thread. Time is the process's own CPU seconds spent learning, judging left out.
 
-Prints Fréchet distance, recall, sliced Wasserstein distance and the other figures of `bench/judge.py`, appends them to
-bench/out/families.jsonl, and leaves a sheet of 64 pictures of each run in bench/out/families.
+Prints Fréchet distance, recall, sliced Wasserstein distance and the other figures of `bench/judge.py`, and the Fréchet
+distance of the primer's features, which `gesso measure` tells; appends them to bench/out/families.jsonl, and leaves a
+sheet of 64 pictures of each run in bench/out/families.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from bench.judge import Jury, make_judge
 from gesso import tasks
 from gesso.contract.family import Clock, Condition, Facts, Family
 from gesso.marks.picture import write_sheet
+from gesso.measure.distances import Moments, frechet
+from gesso.measure.features import extractor, features_of
 from gesso.store.tensors import load_tensors, save_tensors
 from gesso.train import Batches, Learner, candidates, launch
 from gesso.train.plan import View, pick_preset, suited
@@ -99,6 +102,7 @@ def main() -> None:
     images, labels, name = load(options.data, options.size)
     name = name if options.size == 32 else f"{name}-{options.size}"
     jury = Jury(make_judge(images, labels, OUT / f"judge-{name}.safetensors"), images, images, None)
+    real = Moments.of(features_of(extractor(), images))
     sheets = options.log.with_suffix("")
     sheets.mkdir(parents=True, exist_ok=True)
     for seed in map(int, options.seeds.split(",")):
@@ -108,6 +112,7 @@ def main() -> None:
                 made = drawn(family)
                 line = {"data": name, "family": recipe, "seed": seed, "cpu_s": round(used), "seen": seen}
                 line |= {"images_per_s": round(seen / used, 1), **jury.report(made)}
+                line["fd_primer"] = round(frechet(Moments.of(features_of(extractor(), made)), real), 1)
                 with options.log.open("a") as file:
                     file.write(json.dumps(line) + "\n")
                 print(line, flush=True)
