@@ -160,6 +160,10 @@ def test_texts_from_a_file_with_guidance(home, tmp_path):
     assert (first.knobs["guidance"], first.knobs["negative"]) == (3.0, "red")
     again = gesso.run("sample", home=home, like=drawn.paths[1], out=tmp_path / "again.png")
     assert np.array_equal(pixels(again.paths[0]), pixels(drawn.paths[1]))
+    asked = gesso.load(run, home=home).sample(1, 5, text="a small red rose")
+    assert (asked.knobs.guidance, gesso.load(run, home=home).sample(1, 5).knobs.guidance) == (2.0, 1.0)
+    usual = gesso.run("sample", home=home, run=run, text=("a small red rose",), count=1, seed=5, out=tmp_path / "usual")
+    assert np.array_equal(pixels(usual.paths[0]), asked.images[0])
     (tmp_path / "empty.txt").write_text("\n")
     for wrong, said in (
         ({"prompts": tmp_path / "empty.txt"}, "holds no text"),

@@ -55,6 +55,9 @@ class Guided(Options):
     negative: str = Field(default="", description="A text that drawings are led away from, by guidance above 1.")
 
 
+LED = {"guidance": 2.0}  # where something is asked: as good as without, and far more often what was asked
+
+
 class Asked(NamedTuple):
     """What pictures are asked to be. vector: of all conditions together; words: of each piece of a text, where there
     is one; there: which of them hold a piece.

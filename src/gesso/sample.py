@@ -159,7 +159,10 @@ def _captions(family: Family, texts: Sequence[str | None]) -> list[str | None]:
     """The texts asked for, checked; None for those that are the seed's to choose."""
     asked = sorted({text for text in texts if text is not None})
     if asked and "text" not in family.asks:
-        raise GessoError("This model does not draw from text.", "Leave the text out, or train --family stackgan.")
+        raise GessoError(
+            "This model does not draw from text.",
+            "Leave the text out, or train with captions: gesso train SET --family flow --set captions=true.",
+        )
     if asked:
         family.inputs(Condition(text=asked), len(asked))  # says which words it does not know
     return [*texts]
@@ -226,7 +229,8 @@ class Model:
         model does not know.
         """
         first = fresh_seed(n) if seed is None else seed
-        chosen = self.family.Knobs.of(knobs)
+        known = self.family.obedient if label is not None or text is not None else {}
+        chosen = self.family.Knobs.of({**known, **knobs})
         return Pictures(self, chosen, list(draw(self.family, range(first, first + n), label, chosen, text)))
 
     def recipe(self, drawn: Drawn, knobs: Options) -> Recipe:

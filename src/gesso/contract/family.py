@@ -154,6 +154,11 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
         """Knobs by which drawn pictures are of the kind that was learned from, and so can be compared with it."""
         return {}
 
+    @property
+    def obedient(self) -> dict[str, Any]:
+        """Knobs where a label or a text is asked for, as far as they are not given: how it is best done."""
+        return {}
+
     @abstractmethod
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """The turns of one step, in order; growth and stages are pure functions of the clock."""

@@ -14,14 +14,14 @@ et al. 2025, eq. 6): u = v - (t - r) du/dt, where du/dt is taken along the way t
 import warnings
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.conditioning import Asking, Conditions, Guidance, Guided
+from gesso.conditioning import LED, Asking, Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Turn
 from gesso.contract.known import Known
 from gesso.errors import GessoError
@@ -219,6 +219,11 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
             self.shape = (config.latents, facts.height // shrink, facts.width // shrink)
             self.likeness = Likeness(config)
         self.parts = nn.ModuleDict({"network": Network(config, self.shape, self.conditions), **parts})
+
+    @property
+    def obedient(self) -> dict[str, Any]:
+        """Led towards what is asked."""
+        return LED if self.conditions.differ else {}
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """Where there are latents, those first; then the flow."""

@@ -11,14 +11,14 @@ that draw it again (`encode`).
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gesso.conditioning import Conditions, Guidance, Guided
+from gesso.conditioning import LED, Conditions, Guidance, Guided
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
 from gesso.contract.known import Known
 from gesso.errors import GessoError
@@ -278,6 +278,11 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
         critic = patch_critic(config, facts.channels, facts.height, facts.width)
         self.parts = nn.ModuleDict({"tokenizer": tokenizer, "transformer": reader, **critic})
         self.likeness = Likeness(config)
+
+    @property
+    def obedient(self) -> dict[str, Any]:
+        """Led towards what is asked."""
+        return LED if self.conditions.differ else {}
 
     def turns(self, clock: Clock) -> Sequence[Turn]:
         """The tokenizer's, then the transformer's."""

@@ -28,7 +28,7 @@ class RedrawOptions(GivenChoices):
     )
     guidance: float | None = Field(
         default=None, ge=0, le=20,
-        description="How much more than learned it is to become what is said; 1 is as learned.",
+        description="How much more than learned it is to be what is said; 1: as learned; the family's if not given.",
     )  # fmt: skip
     negative: str = Field(default="", description="A text that drawings are led away from, with guidance above 1.")
 
@@ -52,7 +52,8 @@ class Redraw(Task[RedrawOptions]):
         files = tasks.pictures_in(options.picture, "_redrawn_seed")
         many = len(options.picture) > 1 or any(path.expanduser().is_dir() for path in options.picture)
         target = tasks.destination(options.out, home, len(files) * options.count > 1)
-        knobs = tasks.knobs_of(model, options.set, options.guidance, options.negative)
+        wanted = options.text is not None or options.label is not None
+        knobs = tasks.knobs_of(model, options.set, wanted, options.guidance, options.negative)
         asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
         begun, paths, left_out, total = time.monotonic(), list[Path](), list[str](), len(files) * options.count
         for number, file in enumerate(files):

@@ -169,7 +169,7 @@ def _by_model(options: RestoreOptions, picture: Path, home: Path) -> Iterator[Ev
     holes = _found(options, opened).mask if options.do == "fill" else None
     if holes is not None and not holes.any():
         raise GessoError(f"No damage is found in {opened.path.name}.", "Give a mask: white where it is to be filled.")
-    knobs = tasks.knobs_of(model, options.set)
+    knobs = tasks.knobs_of(model, options.set, options.text is not None or options.label is not None)
     asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
     notes, drawings = candidates(model.family, opened, options.do, holes, asked)
     yield from (Message(note) for note in notes)

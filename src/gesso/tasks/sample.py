@@ -47,7 +47,7 @@ class SampleOptions(FinishChoices):
     prompts: Path | None = Field(default=None, description="File of texts to draw, one a line.")
     guidance: float | None = Field(
         default=None, ge=0, le=20,
-        description="How much more than learned pictures are to be what is asked; 1 is as learned, 3 much more.",
+        description="How much more than learned it is to be what is asked; 1: as learned; the family's if not given.",
     )  # fmt: skip
     negative: str = Field(default="", description="A text that pictures are led away from, with guidance above 1.")
     grid: bool = Field(default=False, description=f"Also write one picture with all (the first {CHART}).")
@@ -105,7 +105,9 @@ class Sample(Task[SampleOptions]):
                 yield Message(f"It was drawn on {recipe.device}, now on {model.device}: bytes may differ.", "warning")
         else:
             model = _load(options.run, home, options.device)
-            knobs = tasks.knobs_of(model, options.set, options.guidance, options.negative)
+            knobs = tasks.knobs_of(
+                model, options.set, bool(asked) or options.label is not None, options.guidance, options.negative
+            )
             label, recipe = options.label, None
             texts = asked or (None,)
             first = fresh_seed(options.count) if options.seed is None else options.seed

@@ -119,15 +119,20 @@ def drawing(
     return out
 
 
-def knobs_of(model: "Model", pairs: "Sequence[str]", guidance: float | None = None, negative: str = "") -> Any:
-    """The choices of drawing, by name=value and by options of their own; raises GessoError for what a family lacks."""
+def knobs_of(
+    model: "Model", pairs: "Sequence[str]", asked: bool, guidance: float | None = None, negative: str = ""
+) -> Any:
+    """The choices of drawing, by name=value and by options of their own; raises GessoError for what a family lacks.
+
+    asked: whether a label or a text is asked for.
+    """
     given = {"guidance": guidance, "negative": negative or None}
-    asked = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in given.items() if value is not None}
     family = model.family
-    for name in asked:
+    for name in chosen:
         if name not in family.Knobs.model_fields:
             raise GessoError(f"The family {family.name} has no {name}.", f"Leave --{name} out.")
-    return family.Knobs.from_pairs(pairs, asked)
+    return family.Knobs.from_pairs(pairs, (family.obedient if asked else {}) | chosen)
 
 
 def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event, None, np.ndarray]":
