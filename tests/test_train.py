@@ -297,6 +297,7 @@ def test_the_rate_is_that_of_the_whole_run(monkeypatch, fabric, facts, view):
         (5000, 10, None, False, "flow"),
         (5000, 2, None, False, "gan"),
         (300, 60, None, False, "gan"),
+        (300, 2, None, False, "gan"),
         (5000, 60, None, True, "gan"),
         (5000, 10, 20_000, False, "gan"),
         (5000, 10, 1_000_000, False, "flow"),
