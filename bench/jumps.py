@@ -4,7 +4,7 @@
 
 The family learns as in `bench.families` (one thread, so many CPU seconds) and is kept beside the log, so that a
 second call only measures. Each way draws the same seeds; its time is the median of rounds that alternate between
-the ways, seconds of the wall for 64 pictures drawn 16 at once: measure where nothing else runs. The judge sees 1,000
+the ways, seconds of the wall for 64 pictures drawn 4 at once, as by `gesso sample`: measure where nothing else runs. The judge sees 1,000
 pictures of each. Lines go to bench/out/jumps.jsonl, the first pictures of each way, a row each, into a sheet beside it.
 """
 
@@ -24,12 +24,14 @@ from gesso.marks.picture import write_sheet
 WAYS = {
     "jump 1": {"solver": "jump", "steps": 1},
     "jump 2": {"solver": "jump", "steps": 2},
+    "jump 3": {"solver": "jump", "steps": 3},
     "jump 4": {"solver": "jump", "steps": 4},
     "euler 4": {"solver": "euler", "steps": 4},
     "heun 16": {"solver": "heun", "steps": 16},
     "euler 50": {"solver": "euler", "steps": 50},
+    "heun 50": {"solver": "heun", "steps": 50},
 }
-TIMED, AT_ONCE, ROUNDS = 64, 16, 3
+TIMED, AT_ONCE, ROUNDS = 64, 4, 3  # as many at once as `gesso sample` draws
 
 
 @torch.inference_mode()
