@@ -2,10 +2,10 @@
 
     python -m bench.jumps --data emoji --size 64 --seconds 600 [--family flow:few=0.5] [--seed 0] [--again]
 
-The family learns as in `bench.families` (one thread, so many CPU seconds) and is kept beside the log, so that a
-second call only measures. Each way draws the same seeds; its time is the median of rounds that alternate between
-the ways, seconds of the wall for 64 pictures drawn 4 at once, as by `gesso sample`: measure where nothing else runs. The judge sees 1,000
-pictures of each. Lines go to bench/out/jumps.jsonl, the first pictures of each way, a row each, into a sheet beside it.
+The family learns as in `bench.families` (one thread, so many CPU seconds) and is kept beside the log, so that a second
+call only measures. Each way draws the same seeds; its time is the median of rounds that alternate between the ways,
+seconds of the wall for 64 pictures, 4 at once, as `gesso sample` draws: measure where nothing else runs. The judge sees
+1,000 pictures of each. Lines go to bench/out/jumps.jsonl, the first pictures of each way, a row each, into a sheet.
 """
 
 import argparse

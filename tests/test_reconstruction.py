@@ -82,3 +82,16 @@ def test_maps_of_about_the_side_that_is_wanted(height, width, side, shrink):
     seen = looking(x)
     assert seen.shape == (2, 5, height // shrink, width // shrink)
     assert painting(seen).shape == x.shape
+
+
+def test_the_primer_looks_from_another_place_every_time():
+    """Pictures that are the same stay so; others differ by other figures, which the generator alone decides."""
+    torch.manual_seed(0)
+    likeness = Likeness(Rebuilding())
+    real, made = (torch.rand(2, 3, 32, 32, generator=seeded(s)) * 2 - 1 for s in (1, 2))
+    assert float(likeness(real, real, rng=seeded(5))["perceptual"]) == 0
+    rng = seeded(5)
+    figures = [float(likeness(real, made, rng=rng)["perceptual"]) for _ in range(6)]
+    assert len(set(figures)) > 3
+    assert float(likeness(real, made, rng=seeded(5))["perceptual"]) == figures[0]
+    assert likeness(real, made, rng=seeded(5))["pixels"] == likeness(real, made)["pixels"]

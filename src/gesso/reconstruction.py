@@ -65,17 +65,18 @@ class Likeness(nn.Module):
         made: Float[Tensor, "n c h w"],
         critic: nn.Module | None = None,
         errors: Callable[[Tensor, Tensor], Tensor] = F.l1_loss,
+        rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """errors: the loss of pixels, of a made and a real picture.
+        """errors: the loss of pixels, of a made and a real picture. rng: moves the places at which the primer looks.
 
         One pass through the critic serves both networks. What it says to the one that rebuilds is scaled at every
         batch, so that its slopes at the pictures are as long as `adversarial` says beside those of all else (after
         Esser et al. 2021, eq. 7, which measures them at the last layer).
         """
         if critic is None:
-            return self._unlike(real, made.float(), errors)
+            return self._unlike(real, made.float(), errors, rng)
         seen = made.detach().float().requires_grad_()
-        unlike = self._unlike(real, seen, errors)
+        unlike = self._unlike(real, seen, errors, rng)
         judged = critic(torch.cat([real, seen]))
         of_real, of_made = (torch.cat([m.float().flatten(1) for m in half], 1) for half in _halves(judged))
         wanted = _slope(torch.stack([*unlike.values()]).sum(), seen)
@@ -88,10 +89,12 @@ class Likeness(nn.Module):
             "critic": GAME.critic(of_real, of_made).mean(),
         }
 
-    def _unlike(self, real: Tensor, made: Tensor, errors: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Tensor]:
+    def _unlike(
+        self, real: Tensor, made: Tensor, errors: Callable[[Tensor, Tensor], Tensor], rng: torch.Generator | None
+    ) -> dict[str, Tensor]:
         unlike = {"pixels": errors(made, real)}
         if self.distance is not None:
-            unlike["perceptual"] = self.config.perceptual * self.distance(made, real).mean()
+            unlike["perceptual"] = self.config.perceptual * self.distance(made, real, rng).mean()
         return unlike
 
 

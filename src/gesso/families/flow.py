@@ -252,7 +252,8 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
             seen = self.maps(batch.image)
             seen = seen + SHAKEN * torch.randn(seen.shape, generator=rng, device=seen.device)
             painted = self.parts["hand"](seen.to(batch.image.dtype))
-            return self.likeness(batch.image, painted, self.parts["critic"] if "critic" in turn.parts else None)
+            critic = self.parts["critic"] if "critic" in turn.parts else None
+            return self.likeness(batch.image, painted, critic, rng=rng)
         with torch.no_grad():
             x = self.maps(batch.image)
         given = self.conditions.dropped(self.inputs(batch, n), c.drop, rng)

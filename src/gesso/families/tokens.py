@@ -298,7 +298,7 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
             seen = tokenizer.look(batch.image, follow=True)
             painted = tokenizer.up(seen.vectors.to(batch.image.dtype))
             critic = self.parts["critic"] if "critic" in turn.parts else None
-            out = self.likeness(batch.image, painted, critic)
+            out = self.likeness(batch.image, painted, critic, rng=rng)
             out["codes"] = torch.tensor(seen.codes.unique().numel() / tokenizer.count)
             return {**out, "commitment": seen.loss} if seen.loss.requires_grad else out
         with torch.no_grad():

@@ -182,7 +182,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
         z, real = mean + (0.5 * log_variance).exp() * noise, batch.image.float()
         drawn = self.parts["decoder"](z, *given).float()
         critic = self.parts["critic"] if "critic" in turn.parts else None
-        unlike = self.likeness(real, drawn, critic, self._fit)
+        unlike = self.likeness(real, drawn, critic, self._fit, rng)
         divergence = gaussian_kl(mean, log_variance).mean(0)  # one value a latent number
         bounded = torch.maximum(divergence, torch.tensor(self.config.free_bits, device=mean.device)).sum()
         nats = divergence.sum()

@@ -21,6 +21,8 @@ from gesso.primer.own import OwnNetwork
 
 __all__ = ["Distance", "differences", "spoilt", "weigh"]
 
+GRID = 8  # pixels after which the places repeat, of those maps that a quick look takes
+
 
 class Distance(nn.Module):
     """Pairs of pictures → how unlike they look: 0 for equal ones, the same both ways round, with gradients.
@@ -40,11 +42,19 @@ class Distance(nn.Module):
         weights = even if isinstance(self.primer, OwnNetwork) else self.primer.get_buffer(f"unlike_{look}")
         self.register_buffer("weights", weights, persistent=False)
 
-    def forward(self, x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    def forward(
+        self, x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"], rng: torch.Generator | None = None
+    ) -> Float[Tensor, " n"]:
         """Of pictures in [-1, 1], of 1, 3 or 4 channels (alpha premultiplied), from 16 pixels.
+
+        rng: moves both by a few pixels, round the edges. The primer looks at every second or third place, and what
+        learns to please it at always the same places gets a grain that repeats with them.
 
         Raises GessoError where the shapes differ, and for pictures that the primer cannot look at.
         """
+        if rng is not None:
+            by = torch.randint(GRID, (2,), generator=rng, device=rng.device).tolist()
+            x, y = x.roll(by, (2, 3)), y.roll(by, (2, 3))
         return differences(self.primer, x, y, self.look) @ self.get_buffer("weights")
 
 
