@@ -319,3 +319,26 @@ def test_choices_tell_the_family():
         ({"family": "vae", "set": ("r1=0.1",)}, "vae"),
     ):  # fmt: skip
         assert family_of(TrainOptions(dataset="x", **options), pack)[0].name == expected
+
+
+def test_small_steps_of_a_turn(facts, view, fabric):
+    """Of small steps a turn takes as many as the batch has, each with its own pictures and luck, and tells the mean."""
+    flow = tasks.family("flow")
+    config = flow.Config.of({"eye": 4, "width": 8, "batch": 24, "perceptual": 0})
+    learner, seen = Learner(flow(config, facts), fabric, Engine()), []
+    family, losses = learner.family, learner.family.losses
+
+    def told(turn, batch, clock, rng):
+        out = losses(turn, batch, clock, rng)
+        seen.append((batch.image, int(torch.randint(1 << 30, (), generator=rng)), float(out["pixels"].detach())))
+        return out
+
+    family.losses = told
+    batch = Batches(view, facts, seed=0, batch=24).at(0, torch.device("cpu"))
+    logs = learner.step(batch, Clock(0, 0, 100), seed=0)
+    images, luck, pixels = zip(*seen, strict=True)
+    assert [len(image) for image in images] == [8, 8, 8]
+    assert torch.equal(torch.cat(images), batch.image)
+    assert len({*luck}) == 3
+    assert logs["pixels"] == pytest.approx(np.mean(pixels))
+    assert {int(state["step"]) for state in learner.optimizers["eye"].state.values()} == {3}

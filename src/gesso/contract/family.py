@@ -69,7 +69,8 @@ class Clock:
 class Turn:
     """One backward pass and the parts that step on it, every `every`-th step (lazy regularisation).
 
-    begin, end: the stretch of the run, as shares of it, over which their learning rate rises and falls.
+    begin, end: the stretch of the run, as shares of it, over which their learning rate rises and falls. small: pictures
+    of one backward pass (of a process), of which the batch then makes several, a step each; 0: one with all of them.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Turn:
     every: int = 1
     begin: float = 0.0
     end: float = 1.0
+    small: int = 0
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ LOOKED = 40  # steps by which a picture's noise is found
 CONSTRAINED = 40  # steps in which what is known of a picture is filled in
 SHOWN = 4  # canvases of a drawing that are shown, the last among them
 SHAKEN = 0.3  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
+SMALL = 8  # pictures of a step while latents are learned, which are learned better by many steps than by large ones
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
 
@@ -45,7 +46,7 @@ class FlowConfig(Rebuilding, Asking):
 
     latents: int = Field(default=8, ge=0, le=64, description="Numbers of a place of the latents; 0: pixels are drawn.")
     side: int = Field(default=8, ge=2, le=64, description="Places along the shorter side of the latents.")
-    eye: int = Field(default=48, ge=4, le=512, description="Channels that make latents of pictures and back.")
+    eye: int = Field(default=32, ge=4, le=512, description="Channels that make latents of pictures and back.")
     first: float = Field(default=0.3, gt=0, lt=1, description="Share of the run in which latents are learned.")
     width: int = Field(default=64, ge=8, le=512, description="Channels of the first level; more on those below.")
     patch: Literal[1, 2, 4] = Field(
@@ -201,9 +202,9 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     presets: ClassVar[dict[str, dict]] = {"": {}, "few": {"few": 0.5}, "pixels": {"latents": 0, "width": 48}}
     sizes: ClassVar[dict[int, dict]] = {
         32: {},
-        64: {},
-        128: {"side": 16, "patch": 4},
-        256: {"side": 16, "latents": 16, "eye": 32, "patch": 4},
+        64: {"eye": 24},
+        128: {"side": 16, "eye": 16, "patch": 4},
+        256: {"side": 16, "latents": 16, "eye": 16, "patch": 4},
     }
 
     def __init__(self, config: FlowConfig, facts: Facts):
@@ -229,7 +230,9 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
         """Where there are latents, those first; then the flow."""
         first = self.config.first if self.config.latents else 0.0
         if clock.fraction < first:
-            return [Turn("latents", ("eye", "hand", *self.config.heard(clock.fraction / first)), end=first)]
+            return [
+                Turn("latents", ("eye", "hand", *self.config.heard(clock.fraction / first)), end=first, small=SMALL)
+            ]
         return [Turn("flow", ("network",), begin=first)]
 
     def maps(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d _ _"]:

@@ -30,6 +30,7 @@ from gesso.options import Field
 from gesso.reconstruction import Likeness, Rebuilding, patch_critic
 
 GOLDEN = 0.6180339887498949  # steps of it fill [0, 1) evenly (Weyl 1916)
+SMALL = 8  # pictures of a step of the tokenizer, which learns better by many steps than by large ones
 SHOWN = 8  # unfinished canvases that a drawing in order shows
 
 
@@ -288,7 +289,9 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
         """The tokenizer's, then the transformer's."""
         first = self.config.first
         if clock.fraction < first:
-            return [Turn("tokenizer", ("tokenizer", *self.config.heard(clock.fraction / first)), end=first)]
+            return [
+                Turn("tokenizer", ("tokenizer", *self.config.heard(clock.fraction / first)), end=first, small=SMALL)
+            ]
         return [Turn("transformer", ("transformer",), begin=first)]
 
     def losses(self, turn: Turn, batch: Batch, clock: Clock, rng: torch.Generator) -> dict[str, Tensor]:

@@ -62,8 +62,12 @@ class Learner:
         for number, turn in enumerate(turns):
             if clock.step % turn.every == 0:
                 self._set_rate(turn, clock)
-                for name, value in self._turn(turn, number, batch, clock, seed).items():
-                    logs[name] = logs.get(name, torch.zeros_like(value)) + value
+                told: dict[str, list[Tensor]] = {}
+                for again, some in enumerate(cut(batch, len(batch.image) // turn.small if turn.small else 1)):
+                    for name, value in self._turn(turn, number + len(turns) * again, some, clock, seed).items():
+                        told.setdefault(name, []).append(value)
+                for name, values in told.items():
+                    logs[name] = logs.get(name, torch.zeros_like(values[0])) + torch.stack(values).mean()
         if len(self.watched) < waiting:
             logs["rate"] = torch.tensor(self._scale(turns[0], clock))
         self._follow(clock, len(batch.image) * self.fabric.world_size)
