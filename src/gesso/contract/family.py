@@ -70,7 +70,8 @@ class Turn:
     """One backward pass and the parts that step on it, every `every`-th step (lazy regularisation).
 
     begin, end: the stretch of the run, as shares of it, over which their learning rate rises and falls. small: pictures
-    of one backward pass (of a process), of which the batch then makes several, a step each; 0: one with all of them.
+    of one backward pass on a CPU, of which the batch then makes several, a step each; 0: one with all of them. A GPU
+    takes as long for a few as for all.
     """
 
     name: str

@@ -63,7 +63,8 @@ class Learner:
             if clock.step % turn.every == 0:
                 self._set_rate(turn, clock)
                 told: dict[str, list[Tensor]] = {}
-                for again, some in enumerate(cut(batch, len(batch.image) // turn.small if turn.small else 1)):
+                small = turn.small if self.fabric.device.type == "cpu" else 0
+                for again, some in enumerate(cut(batch, len(batch.image) // small if small else 1)):
                     for name, value in self._turn(turn, number + len(turns) * again, some, clock, seed).items():
                         told.setdefault(name, []).append(value)
                 for name, values in told.items():
