@@ -22,7 +22,9 @@ from gesso.nn import Decoder, normalised
 from gesso.options import Field, Options
 from gesso.text import PretrainedReader, Reader, Vocabulary, reading
 
-__all__ = ["Asked", "AskedDecoder", "Asking", "Conditioner", "Conditions", "Guidance", "Guided"]
+__all__ = ["LED", "Asked", "AskedDecoder", "Asking", "Conditioner", "Conditions", "Guidance", "Guided"]
+
+LED = {"guidance": 2.0}  # where something is asked: as good as without, and far more often what was asked
 
 
 class Asking(Learning):
@@ -53,9 +55,6 @@ class Guided(Options):
         default=1.0, ge=0, le=20, description="How much more than learned it is to be what is asked; 1: as learned."
     )
     negative: str = Field(default="", description="A text that drawings are led away from, by guidance above 1.")
-
-
-LED = {"guidance": 2.0}  # where something is asked: as good as without, and far more often what was asked
 
 
 class Asked(NamedTuple):

@@ -17,10 +17,13 @@ from gesso.nn.patches import PatchCritic
 from gesso.options import Field, Options
 from gesso.primer.distance import Distance
 
-__all__ = ["Likeness", "Rebuilding", "patch_critic"]
+__all__ = ["SMALL", "Likeness", "Rebuilding", "patch_critic"]
 
 GAME = ADVERSARIAL["hinge"]
 LIFT = 4096.0
+SMALL = (
+    8  # pictures of a step that suit networks which only rebuild: they learn better by many steps than by large ones
+)
 
 
 class Rebuilding(Options):

@@ -30,14 +30,13 @@ from gesso.nn.autoencode import Looking, Painting, shrinkage
 from gesso.nn.equalised import pixel_norm
 from gesso.nn.unet import UNet, waves
 from gesso.options import Field
-from gesso.reconstruction import Likeness, Rebuilding, patch_critic
+from gesso.reconstruction import SMALL, Likeness, Rebuilding, patch_critic
 from gesso.solvers import SOLVERS, constrained
 
 LOOKED = 40  # steps by which a picture's noise is found
 CONSTRAINED = 40  # steps in which what is known of a picture is filled in
 SHOWN = 4  # canvases of a drawing that are shown, the last among them
 SHAKEN = 0.3  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
-SMALL = 8  # pictures of a step while latents are learned, which are learned better by many steps than by large ones
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
 

@@ -27,10 +27,9 @@ from gesso.nn.quantise import Quantised, Scalars, VectorQuantiser
 from gesso.nn.sequence import Cache
 from gesso.nn.sequence import Sequence as Transformer
 from gesso.options import Field
-from gesso.reconstruction import Likeness, Rebuilding, patch_critic
+from gesso.reconstruction import SMALL, Likeness, Rebuilding, patch_critic
 
 GOLDEN = 0.6180339887498949  # steps of it fill [0, 1) evenly (Weyl 1916)
-SMALL = 8  # pictures of a step of the tokenizer, which learns better by many steps than by large ones
 SHOWN = 8  # unfinished canvases that a drawing in order shows
 
 
