@@ -21,9 +21,7 @@ __all__ = ["SMALL", "Likeness", "Rebuilding", "patch_critic"]
 
 GAME = ADVERSARIAL["hinge"]
 LIFT = 4096.0
-SMALL = (
-    8  # pictures of a step that suit networks which only rebuild: they learn better by many steps than by large ones
-)
+SMALL = 8  # pictures of a step that suit networks which only rebuild: many steps teach them more than large ones
 
 
 class Rebuilding(Options):

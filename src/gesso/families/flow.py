@@ -36,7 +36,7 @@ from gesso.solvers import SOLVERS, constrained
 LOOKED = 40  # steps by which a picture's noise is found
 CONSTRAINED = 40  # steps in which what is known of a picture is filled in
 SHOWN = 4  # canvases of a drawing that are shown, the last among them
-SHAKEN = 0.3  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
+SHAKEN = 0.15  # standard deviation by which latents are shaken, so that those that are drawn need not be exact
 EVEN = 1e-3  # error below which pictures weigh the same, where jumps are learned
 
 

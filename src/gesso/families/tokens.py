@@ -41,7 +41,7 @@ class TokensConfig(Rebuilding, Learning):
     )
     codes: int = Field(default=512, ge=2, le=65536, description="Vectors of the book, where numbers stand for vectors.")
     side: int = Field(default=8, ge=2, le=64, description="Numbers along a picture's shorter side.")
-    width: int = Field(default=48, ge=4, le=512, description="Channels of the tokenizer at half of the full size.")
+    width: int = Field(default=32, ge=4, le=512, description="Channels of the tokenizer at half of the full size.")
     first: float = Field(default=0.3, gt=0, lt=1, description="Share of the run in which the tokenizer learns.")
     commitment: float = Field(default=0.25, ge=0, description="Weight that keeps vectors near those of the book.")
     inside: int = Field(default=128, ge=16, le=4096, description="Numbers of a vector in the transformer.")

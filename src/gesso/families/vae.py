@@ -244,8 +244,8 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     ) -> Iterator[Float[Tensor, "n c h w"]]:
         """The likeliest latents of pictures that are as is known, sought downhill (Bora et al. 2017, eq. 3).
 
-        From those of the pictures as they are, with a share of `z`, so that candidates differ. The drawn picture is
-        fitted to what is known, but for noise.
+        From those of the pictures as they are, with a share of `z`, so that candidates differ: the more, the larger
+        the truncation. The drawn picture is fitted to what is known, but for noise.
         """
         given, values = self.inputs(condition, len(z)), known.image[0].numel()
         error = 2 * max(known.noise, CLEAN) ** 2
@@ -254,7 +254,7 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
             known = replace(known, image=known.image.clone(), mask=mask)
             given = [x.clone() for x in given]
             guess = self.encode(known.image, condition).detach()
-            e = ((1 - APART**2) ** 0.5 * guess + APART * z.clone()).requires_grad_()
+            e = ((1 - APART**2) ** 0.5 * guess + APART * knobs.truncation * z.clone()).requires_grad_()
             optimizer, artist = torch.optim.Adam([e], lr=0.1, betas=(0.9, 0.95)), self._artist
             for step in range(SOUGHT):
                 drawn = artist(e, *given).float()
