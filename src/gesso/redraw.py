@@ -103,7 +103,7 @@ def _draw(
         raise ValueError(f"a picture of {tuple(image.shape[1:])}, where the model has {size}")
     restorer: Restorer = family
     yield from draw(
-        family, asked.seeds, asked.label, asked.knobs, asked.text, how=lambda z, c, k: how(restorer, z, c, k)
+        family, asked.seeds, asked.label, asked.knobs, asked.text, how=lambda z, c, k: how(restorer, z, c, k), own=False
     )
 
 

@@ -25,7 +25,7 @@ from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
 from gesso.marks.picture import as_pil, encode, sheet, to_uint8
-from gesso.marks.recipe import Original, Recipe, Taken
+from gesso.marks.recipe import Moved, Original, Recipe, Taken
 from gesso.options import Options
 from gesso.text import Vocabulary
 
@@ -45,7 +45,7 @@ class Drawn:
     """A picture that was drawn. image: `h w c` uint8, premultiplied where c = 4; label, text: asked for or drawn.
 
     original: how like it is to learned pictures, where that was looked at. taken: what is from which of them, where
-    it was finished.
+    it was finished. moved: the sliders that were moved.
     """
 
     seed: int
@@ -54,6 +54,7 @@ class Drawn:
     original: Original | None = None
     taken: Taken | None = None
     text: str | None = None
+    moved: Moved | None = None
 
     @property
     def pil(self) -> "Image":
@@ -69,13 +70,14 @@ def draw(
     texts: Sequence[str | None] | str | None = None,
     sources: Sequence[UInt8[np.ndarray, "h w s"]] | UInt8[np.ndarray, "n h w s"] | None = None,
     how: "Way | None" = None,
+    own: bool = True,
 ) -> Iterator[Drawn]:
     """Draw one picture a seed, in order, on the family's device; the same seed gives the same picture in any company.
 
     labels, texts: one for all, or one a seed; None leaves it to the seed where the model knows some. sources: what each
     is to be made of, where the model translates. knobs: of the family's Knobs. how: another way to draw than the
-    family's own, where nothing is asked for unless it is named. Raises GessoError, with the nearest right one, for a
-    label that the data does not have and for words that no caption has.
+    family's own. own: whether a seed has a label or a text of its own where none is asked for. Raises GessoError, with
+    the nearest right one, for a label that the data does not have and for words that no caption has.
     """
     wanted = _numbers(family, _each(labels, len(seeds), "labels"))
     said = _captions(family, _each(texts, len(seeds), "texts"))
@@ -91,7 +93,7 @@ def draw(
         for i, seed in enumerate(chunk):
             rng = torch.Generator().manual_seed(seed)
             latents.append(family.prior(1, rng))
-            if how is not None or numbers[i] is not None or words[i] is not None:
+            if not own or numbers[i] is not None or words[i] is not None:
                 continue  # what is asked for by the one alone, the other must not contradict
             if family.facts.captions and "text" in family.asks:
                 words[i] = family.facts.captions[int(torch.randint(len(family.facts.captions), (), generator=rng))]
@@ -240,7 +242,7 @@ class Model:
             gesso=__version__, run=self.run, number=self.number, model=self.sha256, step=self.step,
             family=self.family.name, seed=drawn.seed, label=drawn.label, text=drawn.text,
             knobs=knobs.model_dump(mode="json"), width=width, height=height, device=self.device,
-            original=drawn.original, taken=drawn.taken,
+            original=drawn.original, taken=drawn.taken, moved=drawn.moved,
         )  # fmt: skip
 
 

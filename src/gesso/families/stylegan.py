@@ -284,17 +284,24 @@ class Drawing(nn.Module):
 
     def forward(self, z: Float[Tensor, "n l"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
+        return self.paint(self.styles(z, *given), z)
+
+    def styles(self, z: Float[Tensor, "n k"], *given: Tensor) -> Float[Tensor, "n l d"]:
+        """Styles of all layers, mixed and truncated."""
         generator = self.generator
         styles = generator.style(z, *given)[:, None].expand(-1, generator.layers, -1)
         if self.fine < generator.layers:
             other = generator.style(self.get_buffer("second").expand(len(z), -1), *given)[:, None]
             styles = torch.cat([styles[:, : self.fine], other.expand(-1, generator.layers - self.fine, -1)], 1)
-        styles = generator.mean + (styles - generator.mean) * self.get_buffer("psi")
+        return generator.mean + (styles - generator.mean) * self.get_buffer("psi")
+
+    def paint(self, styles: Float[Tensor, "n l d"], z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
+        """Pictures in [-1, 1] of styles, with the noise of latents."""
         shares = pixel_norm(z[:, :MAPS]) * MAPS**-0.5  # on the sphere: the mixture's variance is one
         noises = [
             torch.einsum("nm,mhw->nhw", shares, self.get_buffer(f"map{number}"))[:, None] for number in range(self.maps)
         ]
-        return generator(styles, noises).clamp(-1, 1)
+        return self.generator(styles, noises).clamp(-1, 1)
 
 
 class StyleGAN(Adversarial[StyleGANConfig, Styling]):
@@ -387,6 +394,17 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
         """One pass of the generator."""
         drawing = Drawing(self.generator, knobs, self.config.latent).to(z.device)
         yield drawing(z, *self.inputs(condition, len(z))).float()
+
+    def codes(self, z: Tensor, condition: Condition, knobs: Styling) -> Float[Tensor, "n l d"]:
+        """Styles of all layers."""
+        drawing = Drawing(self.generator, knobs, self.config.latent).to(z.device)
+        return drawing.styles(z, *self.inputs(condition, len(z))).float()
+
+    def of_codes(
+        self, codes: Float[Tensor, "n l d"], z: Tensor, condition: Condition, knobs: Styling
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """One pass of the synthesis."""
+        yield Drawing(self.generator, knobs, self.config.latent).to(z.device).paint(codes, z).float()
 
     def core(self, knobs: Styling) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and conditions to pictures."""

@@ -233,6 +233,17 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
         """One pass of the decoder."""
         yield self._artist(z * knobs.truncation, *self.inputs(condition, len(z))).float()
 
+    def codes(self, z: Tensor, condition: Condition, knobs: VAEKnobs) -> Float[Tensor, "n 1 d"]:
+        """Where the recogniser would put such pictures."""
+        z = z * knobs.truncation
+        return (self._prior(z, *self.inputs(condition, len(z))) if self.config.couplings else z)[:, None]
+
+    def of_codes(
+        self, codes: Float[Tensor, "n 1 d"], z: Tensor, condition: Condition, knobs: VAEKnobs
+    ) -> Iterator[Float[Tensor, "n c h w"]]:
+        """One pass of the decoder."""
+        yield self.parts["decoder"](codes[:, 0], *self.inputs(condition, len(z))).float()
+
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
         """The mean of the posterior."""
         given = self.inputs(condition, len(image))

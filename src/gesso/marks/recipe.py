@@ -85,6 +85,15 @@ class Taken(Options):
     options: dict[str, JsonValue] = Field(default={}, description="Every choice of finishing.")
 
 
+class Moved(Options):
+    """Sliders that were moved."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sliders: dict[Word, float] = Field(max_length=64, description="The strength of each, by its name.")
+    file: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file of sliders that they are of.")
+
+
 class Recipe(Options):
     """How to make a picture again: the same model, seed and device give the same picture."""
 
@@ -103,6 +112,7 @@ class Recipe(Options):
     )
     text: Word | None = Field(default=None, description="Text that was asked for or, where none was, drawn likewise.")
     knobs: dict[str, JsonValue] = Field(default={}, description="Every choice of drawing, those left alone included.")
+    moved: Moved | None = Field(default=None, description="Sliders that were moved.")
     width: int = Field(ge=1, description="Width in pixels.")
     height: int = Field(ge=1, description="Height in pixels.")
     device: Word = Field(default="cpu", description="Kind of device that drew it.")

@@ -69,6 +69,11 @@ TASKS: dict[str, Entry] = {
         "Make",
         "Draw given pictures again, more or less changed, with a generator that can look at them.",
     ),
+    "directions": Entry(
+        "gesso.tasks.directions:Directions",
+        "Look",
+        "Find sliders with names: larger, redder, further right, on a darker ground.",
+    ),
     "measure": Entry("gesso.tasks.measure:Measure", "Look", "Measure how good and how various a model's pictures are."),
     "compare": Entry(
         "gesso.tasks.compare:Compare",

@@ -12,6 +12,7 @@ from gesso.errors import GessoError
 from gesso.options import Field
 
 if TYPE_CHECKING:
+    from gesso.explore import Steering
     from gesso.finish import Collection
     from gesso.marks.recipe import Recipe
     from gesso.sample import Drawn, Model
@@ -65,6 +66,10 @@ class SampleOptions(FinishChoices):
     set: tuple[str, ...] = Field(
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
+    slide: tuple[str, ...] = Field(
+        default=(),
+        description="Move a slider that `gesso directions` found, name=strength, such as larger=1.5; may be repeated.",
+    )
     like: Path | None = Field(default=None, description="Draw this picture again, from the recipe that it carries.")
     finish: bool = Field(
         default=True, description="Finish each with the collection's patches, where that makes it larger."
@@ -113,6 +118,7 @@ class Sample(Task[SampleOptions]):
             first = fresh_seed(options.count) if options.seed is None else options.seed
         yield from (Message(note, "warning") for note in model.notes)
         yield from (Message(said, "warning") for said in unread(model.family, asked))
+        steering = _steering(options, model, recipe, home)
         finisher = yield from _finisher(options, model, recipe, home)
         look = None
         if options.originality:
@@ -126,7 +132,10 @@ class Sample(Task[SampleOptions]):
         each, begun, copies = 1 if options.like else options.count, time.monotonic(), 0
         count, last = each * len(texts), first + each - 1
         seeds, wanted = [*range(first, last + 1)] * len(texts), [text for text in texts for _ in range(each)]
-        for done, drawn in enumerate(draw(model.family, seeds, label, knobs, wanted), 1):
+        how = None if steering is None else steering.way(model.family)
+        for done, drawn in enumerate(draw(model.family, seeds, label, knobs, wanted, how=how), 1):
+            if steering is not None:
+                drawn = replace(drawn, moved=steering.moved)
             layered = _in_layers(model, drawn, knobs, options.recipe) if options.layers else b""
             if finisher is not None:
                 drawn = finisher.finished(drawn)
@@ -148,6 +157,8 @@ class Sample(Task[SampleOptions]):
             pace = (time.monotonic() - begun) / done
             yield Progress(done, count, "pictures", (count - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
         facts: dict[str, Any] = {"run": model.run, "seed": first, "count": count, "label": label}
+        if steering is not None:
+            facts["slide"] = steering.moved.sliders
         if asked:
             facts["text"] = [*asked]
         if shown:
@@ -187,6 +198,22 @@ def _load(ref: str, home: Path, device: str) -> "Model":
     if not ref:
         raise GessoError("No run is named.", "For example: gesso sample emoji. `gesso list` shows the runs.")
     return tasks.load(ref, home, device)
+
+
+def _steering(options: SampleOptions, model: "Model", recipe: "Recipe | None", home: Path) -> "Steering | None":
+    """The sliders that are moved, by what was asked or by a recipe; raises GessoError for what cannot be."""
+    moved = recipe.moved if recipe is not None else None
+    if not options.slide and moved is None:
+        return None
+    from gesso.explore import again, chosen
+    from gesso.store import Run
+
+    if not model.number:
+        raise GessoError("A pretrained pipeline has no sliders.", "Leave out --slide.")
+    if options.layers:
+        raise GessoError("Layers are drawn without sliders.", "Leave out --layers, or --slide.")
+    root = Run.open(home, model.run).root
+    return again(root, model.sha256, moved) if moved else chosen(root, model.sha256, options.slide)
 
 
 def _in_layers(model: "Model", drawn: "Drawn", knobs: Any, recipe: bool) -> bytes:
@@ -303,6 +330,7 @@ def _again(options: SampleOptions, home: Path) -> "tuple[Model, Recipe]":
             "guidance",
             "negative",
             "set",
+            "slide",
             "size",
             *FinishChoices.model_fields,
         )

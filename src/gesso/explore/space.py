@@ -1,0 +1,122 @@
+"""Where a family is steered: its styles where it has some, else its latents, always as numbers around zero.
+
+Everything here knows a family by its contract alone. Uniform latents are looked at through the normal distribution's
+quantiles, so that a step from any of them stays within [0, 1].
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gesso.contract.family import Condition, Family
+from gesso.contract.steer import Styled
+from gesso.errors import GessoError
+from gesso.options import Options
+
+__all__ = ["Points", "Space"]
+
+BATCH = {"cpu": 32}
+BATCH_ELSEWHERE = 256
+EDGE = 1e-6  # uniform latents are kept that far from 0 and 1
+
+
+@dataclass(frozen=True)
+class Points:
+    """Latents, the codes that they come to, n l d, and what is asked of each: numbers of labels, texts."""
+
+    z: Tensor
+    codes: Float[Tensor, "n l d"]
+    label: Tensor | None = None
+    text: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, which: Sequence[int] | slice) -> "Points":
+        rows = [*range(len(self))[which]] if isinstance(which, slice) else [*which]
+        label = None if self.label is None else self.label[rows]
+        text = None if self.text is None else tuple(self.text[row] for row in rows)
+        return Points(self.z[rows], self.codes[rows], label, text)
+
+    def at(self, codes: Float[Tensor, "n l d"]) -> "Points":
+        """The same elsewhere."""
+        return Points(self.z, codes, self.label, self.text)
+
+    @property
+    def condition(self) -> Condition:
+        """What is asked."""
+        return Condition(label=self.label, text=None if self.text is None else [*self.text])
+
+
+class Space:
+    """The codes of a family, and its pictures of them. knobs: of the family's Knobs.
+
+    Raises GessoError for a family that draws from given pictures rather than from latents.
+    """
+
+    def __init__(self, family: Family, knobs: Options | None = None):
+        if "source" in family.asks:
+            raise GessoError(
+                "This model translates pictures: what they become is steered by the pictures.",
+                "Sliders need a model that draws from a seed: gan, stylegan, progan, stackgan, regions, vae, flow.",
+            )
+        self.family, self.knobs = family.eval(), knobs or family.Knobs()
+        self.device = next(family.parameters()).device
+
+    def points(self, seeds: Sequence[int], label: int | None = None, text: str | None = None) -> Points:
+        """Of seeds; a label or a text that is not given is each seed's own, where the model knows some."""
+        facts, asks = self.family.facts, self.family.asks
+        latents, numbers, texts = list[Tensor](), list[int](), list[str]()
+        for seed in seeds:
+            rng = torch.Generator().manual_seed(seed)
+            latents.append(self.family.prior(1, rng))
+            if text is None and facts.captions and "text" in asks and label is None:
+                texts.append(facts.captions[int(torch.randint(len(facts.captions), (), generator=rng))])
+            elif label is None and text is None and "label" in asks:
+                numbers.append(int(torch.randint(len(facts.labels), (), generator=rng)))
+        if label is not None:
+            numbers = [label] * len(latents)
+        if text is not None:
+            texts = [text] * len(latents)
+        z = torch.cat(latents).to(self.device)
+        asked = torch.tensor(numbers, device=self.device) if numbers else None
+        return self.of(z, asked, tuple(texts) if texts else None)
+
+    @torch.inference_mode()
+    def of(self, z: Tensor, label: Tensor | None = None, text: tuple[str, ...] | None = None) -> Points:
+        """The points of latents."""
+        out, bare = list[Tensor](), Points(z, z.reshape(len(z), 1, -1), label, text)
+        for some in self._some(bare):
+            if isinstance(self.family, Styled):
+                out.append(self.family.codes(some.z, some.condition, self.knobs))
+            elif self.family.geometry == "uniform":
+                out.append(torch.special.ndtri(some.codes.double().clamp(EDGE, 1 - EDGE)).float())
+            else:
+                out.append(some.codes)
+        return bare.at(torch.cat(out).clone())
+
+    @torch.inference_mode()
+    def pictures(self, points: Points) -> Float[Tensor, "n c h w"]:
+        """What is drawn of them, in [-1, 1]."""
+        out = list[Tensor]()
+        for some in self._some(points):
+            *_, last = self.stream(some)
+            out.append(last.clamp(-1, 1).cpu())
+        return torch.cat(out).clone()
+
+    def stream(self, points: Points) -> Iterator[Float[Tensor, "n c h w"]]:
+        """Better and better pictures of a few points, drawn together."""
+        family, codes = self.family, points.codes
+        if isinstance(family, Styled):
+            yield from family.of_codes(codes, points.z, points.condition, self.knobs)
+            return
+        if family.geometry == "uniform":
+            codes = torch.special.ndtr(codes.double()).float()
+        yield from family.sample(codes.reshape(points.z.shape), points.condition, self.knobs)
+
+    def _some(self, points: Points) -> Iterator[Points]:
+        size = BATCH.get(self.device.type, BATCH_ELSEWHERE)
+        yield from (points[first : first + size] for first in range(0, len(points), size))

@@ -1,0 +1,122 @@
+"""`gesso directions`: sliders with names, found in what a model draws."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gesso.explore import Slider, Space
+
+EACH = 3  # strengths on a sheet to each side of none
+ASIDE = 0.33  # of a slider's effect: what moves more beside it is told
+
+
+class DirectionsOptions(Options):
+    """Find sliders with names: larger, redder, further right, on a darker ground.
+
+    Pictures are drawn and looked at; of what is seen to differ, each thing that the model can change by itself becomes
+    a slider, tried out and measured. They are written beside the run, with a sheet for each: rows are seeds, columns
+    strengths. Then draw with them: gesso sample RUN --slide larger=1.5.
+    """
+
+    run: str = Field(description="The run: its number, its name, or its data set for the latest.")
+    count: int = Field(default=1500, ge=200, le=100_000, description="How many pictures are looked at.")
+    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first of them; the others count on.")
+    rows: int = Field(default=5, ge=1, le=50, description="Seeds on each sheet.")
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
+    )
+    device: str = Field(default="auto", description="Where to compute: auto, cpu, cuda or mps.")
+
+
+class Directions(Task[DirectionsOptions]):
+    """The task."""
+
+    name = "directions"
+    Options = DirectionsOptions
+    positional = ("run",)
+    example = "gesso directions emoji"
+
+    def run(self, options: DirectionsOptions, home: Path) -> Iterator[Event]:
+        """Draw, find, try, write; the Result's text is the table of sliders."""
+        from gesso import tasks
+        from gesso.explore import Space, called, find, keep
+        from gesso.files import write_bytes
+        from gesso.marks.picture import encode, sheet
+        from gesso.store import Run
+
+        model = tasks.load(options.run, home, options.device)
+        yield from (Message(note, "warning") for note in model.notes)
+        if not model.number:
+            raise GessoError("A pretrained pipeline is no run, beside which sliders could be kept.", "Name a run.")
+        knobs = tasks.knobs_of(model, options.set, False)
+        space, root = Space(model.family, knobs), Run.open(home, model.run).root
+        finding, begun = find(space, options.count, options.seed), time.monotonic()
+        while True:
+            try:
+                done, total = next(finding)
+            except StopIteration as end:
+                sliders: list[Slider] = end.value
+                break
+            pace = (time.monotonic() - begun) / done
+            yield Progress(done, total, "pictures", (total - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
+        if not sliders:
+            raise GessoError(
+                f"Nothing of the {options.count:,} pictures changes along a direction that could be found.",
+                "Train longer, or look at more pictures: --count 5000.",
+            )
+        how = {"count": options.count, "seed": options.seed, "knobs": knobs.model_dump(mode="json")}
+        keep(root, sliders, model.sha256, how)
+        first = options.seed + options.count + 1000
+        paths, seeds = list[Path](), range(first, first + options.rows)
+        for slider in sliders:
+            rows, under = _rows(space, slider, seeds)
+            page = sheet(rows, title=f"{slider.attribute.less.capitalize()} to {slider.attribute.more}", under=under)
+            path = root / "sliders" / f"{called(slider.attribute.more)}.png"
+            write_bytes(path, encode(page, "png"))
+            paths.append(path)
+        yield Preview(paths[0], sliders[0].attribute.more)
+        facts: dict[str, Any] = {"run": model.run, "seed": options.seed, "count": options.count}
+        facts["sliders"] = [
+            {
+                "name": called(one.attribute.more), "opposite": called(one.attribute.less), "low": one.low,
+                "high": one.high, "correlation": round(one.correlation, 3), "effect": round(one.effect, 3),
+                "others": one.others,
+            }
+            for one in sliders
+        ]  # fmt: skip
+        said = f"{len(sliders)} sliders of {model.run}, with a sheet each in {root / 'sliders'}:\n\n"
+        said += "\n".join(map(_line, sliders))
+        slide = f"{called(sliders[0].attribute.more)}={min(sliders[0].high, 1.5):g}"
+        yield Result(f"{said}\n\nDraw with them: gesso sample {model.number} --slide {slide}", tuple(paths), facts)
+
+
+def _line(slider: "Slider") -> str:
+    """A slider in the table."""
+    from gesso.explore import called
+
+    ends = f"{called(slider.attribute.more)} / {called(slider.attribute.less)}"
+    line = f"  {ends:52} {slider.low:+4.1f} … {slider.high:+4.1f}   sure {slider.correlation:.2f}"
+    beside = slider.beside
+    if beside is None or abs(beside[1]) < ASIDE:
+        return line
+    return f"{line}   also {beside[0].more if beside[1] > 0 else beside[0].less}"
+
+
+def _rows(space: "Space", slider: "Slider", seeds: range) -> "tuple[list[list[np.ndarray]], list[list[str]]]":
+    """Pictures of the same seeds at strengths that the slider works at, and what to write under the last of them."""
+    from gesso.marks.picture import to_uint8
+
+    strengths = [slider.low * (EACH - i) / EACH for i in range(EACH + 1)]
+    strengths += [slider.high * (i + 1) / EACH for i in range(EACH)]
+    base = space.points(seeds)
+    columns = [to_uint8(space.pictures(base.at(base.codes + s * slider.direction.to(base.codes)))) for s in strengths]
+    rows = [[column[i] for column in columns] for i in range(len(seeds))]
+    return rows, [[""] * len(strengths)] * (len(rows) - 1) + [[f"{s:+.1f}" if s else "0" for s in strengths]]
