@@ -182,7 +182,7 @@ def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> by
 def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    for name in ("text", "inputs", "options", "original", "taken"):
+    for name in ("text", "inputs", "options", "original", "taken", "moved"):
         if values.get(name) is None and name in values:  # as before there was such a thing
             del values[name]
     text = json.dumps(values, allow_nan=False)
