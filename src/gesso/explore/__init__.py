@@ -1,26 +1,31 @@
 """What a trained model can be told, and what there is to be seen of it: everything here knows families by contract.
 
 `attributes`: what can be seen of a picture, in figures. `space`: the numbers by which a family is steered. `sliders`:
-directions with names. `kept`: sliders beside their run, and drawing with them.
+directions with names. `kept`: sliders beside their run, and drawing with them. `path`: ways through what is drawn.
 """
 
 from gesso.explore.attributes import ATTRIBUTES, Attribute, attributes
-from gesso.explore.kept import Steering, again, called, chosen, keep, kept
+from gesso.explore.kept import Steering, Wish, again, called, chosen, keep, kept, wished
+from gesso.explore.path import Path, frames_of
 from gesso.explore.sliders import Slider, find
 from gesso.explore.space import Points, Space
 
 __all__ = [
     "ATTRIBUTES",
     "Attribute",
+    "Path",
     "Points",
     "Slider",
     "Space",
     "Steering",
+    "Wish",
     "again",
     "attributes",
     "called",
     "chosen",
     "find",
+    "frames_of",
     "keep",
     "kept",
+    "wished",
 ]

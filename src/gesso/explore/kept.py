@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from gesso.options import Options
 from gesso.sample import Way
 from gesso.store import load_tensors, save_tensors
 
-__all__ = ["Steering", "again", "called", "chosen", "keep", "kept"]
+__all__ = ["Steering", "Wish", "again", "called", "chosen", "keep", "kept", "wished"]
 
 FILE = "sliders.safetensors"
 
@@ -75,32 +75,53 @@ def called(words: str) -> str:
     return words.replace(" ", "-")
 
 
-def chosen(root: Path, model: str, wishes: Sequence[str]) -> Steering:
-    """Sliders of a run as they are wished for: larger=1.5, or by the name of the other end, smaller=1.5.
+class Wish(NamedTuple):
+    """A slider as it is wished for: by what name, and its strengths, in those of the slider and as they were given."""
+
+    name: str
+    slider: Slider
+    strengths: list[float]
+    given: list[float]
+
+
+def wished(root: Path, model: str, wishes: Sequence[str]) -> list[Wish]:
+    """Sliders of a run as they are wished for: larger=1.5, or by the name of the other end, smaller=1.5; several
+    strengths with commas.
 
     Raises GessoError as `kept`, for a slider that there is not, with the nearest that there is, and for a strength that
     is no number, or beyond where the slider works.
     """
-    sliders = kept(root, model)
+    sliders, out = kept(root, model), list[Wish]()
     ends = {called(one.attribute.more): (one, 1) for one in sliders}
     ends |= {called(one.attribute.less): (one, -1) for one in sliders}
-    moves, said = list[tuple[Slider, float]](), dict[str, float]()
     for wish in wishes:
-        words, _, number = wish.partition("=")
+        words, _, numbers = wish.partition("=")
         name = called(" ".join(words.casefold().split()))
         try:
-            strength = float(number)
+            given = [float(number) for number in numbers.split(",")]
         except ValueError:
             raise GessoError(f"'{wish}' does not say how far.", f"Write for example {name or 'larger'}=1.5.") from None
         if name not in ends:
             raise GessoError(f"This run has no slider '{name}'.", nearest(name, ends))
         slider, sign = ends[name]
         low, high = sorted((sign * slider.low, sign * slider.high))
-        if not low <= strength <= high:
-            raise GessoError(f"{name} works from {low:g} to {high:g}; {number} is beyond.", "Choose less.")
-        moves.append((slider, sign * strength))
-        said[name] = strength
-    return Steering(moves, Moved(sliders=said, file=sha256_of(root / FILE)))
+        for strength in given:
+            if not low <= strength <= high:
+                raise GessoError(f"{name} works from {low:g} to {high:g}; {strength:g} is beyond.", "Choose less.")
+        out.append(Wish(name, slider, [sign * strength for strength in given], given))
+    return out
+
+
+def chosen(root: Path, model: str, wishes: Sequence[str]) -> Steering:
+    """Sliders of a run as they are wished for, each of one strength; raises GessoError as `wished`."""
+    some = wished(root, model, wishes)
+    for one in some:
+        if len(one.given) > 1:
+            raise GessoError(
+                f"{one.name} has {len(one.given)} strengths.", "A picture has one: draw several, or a film."
+            )
+    moved = Moved(sliders={one.name: one.given[0] for one in some}, file=sha256_of(root / FILE))
+    return Steering([(one.slider, one.strengths[0]) for one in some], moved)
 
 
 def again(root: Path, model: str, moved: Moved) -> Steering:

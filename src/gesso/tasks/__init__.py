@@ -59,6 +59,9 @@ TASKS: dict[str, Entry] = {
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "animate": Entry(
+        "gesso.tasks.animate:Animate", "Make", "Make a film of a way through what a generator draws, from seed to seed."
+    ),
     "translate": Entry(
         "gesso.tasks.translate:Translate",
         "Make",

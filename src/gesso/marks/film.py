@@ -1,0 +1,98 @@
+"""Films: GIF, WebP and APNG by Pillow, MP4 and WebM by PyAV where that is installed, all with their mark and recipe."""
+
+import io
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, PngImagePlugin
+
+from gesso import __version__
+from gesso.errors import GessoError, nearest
+from gesso.marks.picture import as_pil, on_ground
+from gesso.marks.recipe import Recipe, as_json, xmp
+
+__all__ = ["FILMS", "Film", "encode_film"]
+
+Film = Literal["mp4", "webm", "webp", "gif", "apng"]
+FILMS: tuple[str, ...] = get_args(Film)
+CODECS = {"mp4": "libx264", "webm": "libvpx-vp9"}
+WHITE = np.uint8(255)
+SOURCE = "trainedAlgorithmicMedia"
+
+
+def encode_film(
+    frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None = None, scale: int = 1
+) -> bytes:
+    """Pictures as the bytes of a film that begins anew at its end.
+
+    frames: `h w c`, premultiplied where c = 4. fps: pictures a second, of GIF at most 50. scale: pixels of a side for
+    each pixel. WebP and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises
+    GessoError for another suffix, and where PyAV or its codec is missing.
+    """
+    suffix = suffix.lower().lstrip(".")
+    if suffix not in FILMS:
+        raise GessoError(f"Films cannot be written as '.{suffix}'.", nearest(suffix, FILMS))
+    large = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
+    if suffix in CODECS:
+        return _video(large, suffix, fps, recipe)
+    packet, out = xmp(recipe, SOURCE, __version__), io.BytesIO()
+    ends = [round(1000 * (number + 1) / fps) for number in range(len(large))]
+    options: dict[str, Any] = {"save_all": True, "loop": 0}
+    if suffix == "gif":
+        large = [on_ground(frame, WHITE) if frame.shape[2] == 4 else frame for frame in large]
+        ends = [max(round(end / 10), 2 * (number + 1)) * 10 for number, end in enumerate(ends)]
+        options |= {"comment": packet, "disposal": 1}
+    elif suffix == "webp":
+        options |= {"lossless": True, "xmp": packet, "exact": True}
+    else:
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", packet.decode())
+        if recipe is not None:
+            texts.add_text("gesso", as_json(recipe))
+        options |= {"pnginfo": texts, "disposal": 0, "blend": 0}
+    options["duration"] = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    first, *rest = _palettes(large) if suffix == "gif" else [as_pil(frame) for frame in large]
+    first.save(out, "PNG" if suffix == "apng" else suffix.upper(), append_images=rest, **options)
+    return out.getvalue()
+
+
+def _palettes(frames: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[Image.Image]:
+    """All of them in the 256 colours that suit them together, so that grounds do not flicker."""
+    pictures = [as_pil(frame).convert("RGB") for frame in frames]
+    step = max(len(pictures) // 16, 1)
+    some = np.concatenate([np.asarray(picture) for picture in pictures[::step]])
+    palette = Image.fromarray(some).quantize(256, Image.Quantize.MEDIANCUT)
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def _video(frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None) -> bytes:
+    try:
+        import av
+    except ImportError:
+        raise GessoError(
+            f"Films as .{suffix} need PyAV, which is not installed.",
+            "Install it (pip install 'gesso[video]'), or choose webp, gif or apng.",
+        ) from None
+    from fractions import Fraction
+
+    if CODECS[suffix] not in av.codecs_available:
+        raise GessoError(f"This PyAV has no {CODECS[suffix]}.", "Choose webp, gif or apng, or another build of PyAV.")
+    out, (high, wide) = io.BytesIO(), frames[0].shape[:2]
+    options = {"fflags": "+bitexact"} | ({"movflags": "use_metadata_tags"} if suffix == "mp4" else {})
+    with av.open(out, "w", format=suffix, options=options) as film:
+        film.metadata["comment"] = f"{SOURCE}; made by Gesso {__version__}"
+        if recipe is not None:
+            film.metadata["gesso"] = as_json(recipe)
+        stream: Any = film.add_stream(CODECS[suffix], rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = wide + wide % 2, high + high % 2, "yuv420p"
+        stream.options = {"crf": "16", "preset": "medium"} if suffix == "mp4" else {"crf": "20", "b": "0"}
+        for frame in frames:
+            rgb = on_ground(frame, WHITE) if frame.shape[2] == 4 else frame.repeat(3 if frame.shape[2] == 1 else 1, 2)
+            even = np.pad(rgb, ((0, high % 2), (0, wide % 2), (0, 0)), mode="edge")
+            for packet in stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")):
+                film.mux(packet)
+        for packet in stream.encode():
+            film.mux(packet)
+    return out.getvalue()
