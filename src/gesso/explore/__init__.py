@@ -2,10 +2,12 @@
 
 `attributes`: what can be seen of a picture, in figures. `space`: the numbers by which a family is steered. `sliders`:
 directions with names. `kept`: sliders beside their run, and drawing with them. `path`: ways through what is drawn.
+`mix`: pictures of pictures.
 """
 
 from gesso.explore.attributes import ATTRIBUTES, Attribute, attributes
 from gesso.explore.kept import Steering, Wish, again, called, chosen, keep, kept, wished
+from gesso.explore.mix import blended, bred, crossed, near
 from gesso.explore.path import Path, frames_of
 from gesso.explore.sliders import Slider, find
 from gesso.explore.space import Points, Space
@@ -21,11 +23,15 @@ __all__ = [
     "Wish",
     "again",
     "attributes",
+    "blended",
+    "bred",
     "called",
     "chosen",
+    "crossed",
     "find",
     "frames_of",
     "keep",
     "kept",
+    "near",
     "wished",
 ]

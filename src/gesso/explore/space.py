@@ -92,10 +92,8 @@ class Space:
         for some in self._some(bare):
             if isinstance(self.family, Styled):
                 out.append(self.family.codes(some.z, some.condition, self.knobs))
-            elif self.family.geometry == "uniform":
-                out.append(torch.special.ndtri(some.codes.double().clamp(EDGE, 1 - EDGE)).float())
             else:
-                out.append(some.codes)
+                out.append(self.spread(some.z)[:, None])
         return bare.at(torch.cat(out).clone())
 
     @torch.inference_mode()
@@ -109,13 +107,24 @@ class Space:
 
     def stream(self, points: Points) -> Iterator[Float[Tensor, "n c h w"]]:
         """Better and better pictures of a few points, drawn together."""
-        family, codes = self.family, points.codes
+        family = self.family
         if isinstance(family, Styled):
-            yield from family.of_codes(codes, points.z, points.condition, self.knobs)
+            yield from family.of_codes(points.codes, points.z, points.condition, self.knobs)
             return
-        if family.geometry == "uniform":
-            codes = torch.special.ndtr(codes.double()).float()
-        yield from family.sample(codes.reshape(points.z.shape), points.condition, self.knobs)
+        yield from family.sample(self.gathered(points.codes[:, 0], points.z), points.condition, self.knobs)
+
+    def spread(self, z: Tensor) -> Float[Tensor, "n m"]:
+        """Latents as numbers from a normal distribution."""
+        flat = z.flatten(1)
+        if self.family.geometry == "gaussian":
+            return flat
+        return torch.special.ndtri(flat.double().clamp(EDGE, 1 - EDGE)).float()
+
+    def gathered(self, numbers: Float[Tensor, "n m"], like: Tensor) -> Tensor:
+        """Latents of such numbers, of the shape and on the device of others."""
+        numbers = numbers.to(like.device)
+        even = numbers if self.family.geometry == "gaussian" else torch.special.ndtr(numbers.double()).float()
+        return even.reshape(len(numbers), *like.shape[1:])
 
     def _some(self, points: Points) -> Iterator[Points]:
         size = BATCH.get(self.device.type, BATCH_ELSEWHERE)

@@ -16,6 +16,7 @@ from gesso.errors import GessoError, nearest
 from gesso.tasks.shared import (
     LARGEST,
     Learned,
+    asked_of,
     collection,
     comparer,
     destination,
@@ -26,6 +27,7 @@ from gesso.tasks.shared import (
     learned_rows,
     pictures_in,
     read_pixels,
+    seeds_of,
     sources,
     working,
 )
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
     from gesso.sample import Model
 
 __all__ = [
-    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "collection", "comparer", "destination", "drawing",
+    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "asked_of", "collection", "comparer", "destination", "drawing",
     "families", "family", "find_device", "find_home", "following", "knobs_of", "learned", "learned_rows",
-    "load", "pictures_in", "read_pixels", "run", "sources", "task", "working",
+    "load", "pictures_in", "read_pixels", "run", "seeds_of", "sources", "task", "working",
 ]  # fmt: skip
 
 
@@ -59,6 +61,9 @@ TASKS: dict[str, Entry] = {
     "import": Entry("gesso.tasks.import_:Import", "Make", "Turn a folder or an archive of pictures into a data set."),
     "train": Entry("gesso.tasks.train:Train", "Make", "Train a generator on a data set."),
     "sample": Entry("gesso.tasks.sample:Sample", "Make", "Draw new pictures with a trained generator."),
+    "mix": Entry(
+        "gesso.tasks.mix:Mix", "Make", "Draw new pictures from those of a few seeds: between them, or like them."
+    ),
     "animate": Entry(
         "gesso.tasks.animate:Animate", "Make", "Make a film of a way through what a generator draws, from seed to seed."
     ),

@@ -107,13 +107,12 @@ def _drawn(
     space: "Space", seeds: list[int], count: int, options: AnimateOptions, model: "Model", wishes: "list[Wish]"
 ) -> "Generator[Event, None, Tensor]":
     """All frames; yields how many are drawn."""
+    from gesso import tasks
     from gesso.explore import Path as Way
     from gesso.explore import frames_of
 
-    label = text = None
-    if options.label is not None or options.text is not None:
-        label, text = _known(options, model)
-    else:
+    label, text = tasks.asked_of(model, options.label, options.text)
+    if label is None and text is None:
         own = space.points(seeds[:1])
         label = None if own.label is None else int(own.label[0])
         text = None if own.text is None else own.text[0]
@@ -143,22 +142,11 @@ def _over(strengths: list[float], count: int, loop: bool) -> "Tensor":
     return torch.from_numpy(np.interp(times, np.linspace(0, 1, len(marks)), marks).astype(np.float32))
 
 
-def _known(options: AnimateOptions, model: "Model") -> tuple[int | None, str | None]:
-    """What is asked for, as a number of a label and a text; raises GessoError for what the model does not know."""
-    from gesso.sample import draw
-
-    next(draw(model.family, [0], options.label, None, options.text))  # which says what it does not know
-    return None if options.label is None else model.labels.index(options.label), options.text
-
-
 def _seeds(options: AnimateOptions) -> list[int]:
     """The seeds to pass; of a loop that names its first one again at the end, that one once."""
-    try:
-        seeds = [int(word) for word in options.seeds.split(",")]
-        if not all(0 <= seed < 2**62 for seed in seeds):
-            raise ValueError
-    except ValueError:
-        raise GessoError(f"--seeds {options.seeds} names no seeds.", "Write for example --seeds 1,5,9.") from None
+    from gesso import tasks
+
+    seeds = tasks.seeds_of(options.seeds)
     seeds = seeds[:-1] if options.loop and len(seeds) > 2 and seeds[0] == seeds[-1] else seeds
     if len(seeds) < 2:
         raise GessoError("A way of one seed goes nowhere.", "Name two or more: --seeds 1,5.")

@@ -135,6 +135,26 @@ def knobs_of(
     return family.Knobs.from_pairs(pairs, (family.obedient if asked else {}) | chosen)
 
 
+def seeds_of(text: str, option: str = "--seeds") -> list[int]:
+    """Seeds from words like 1,5,9; raises GessoError for others."""
+    try:
+        seeds = [int(word) for word in text.split(",")]
+    except ValueError:
+        seeds = [-1]
+    if not all(0 <= seed < 2**62 for seed in seeds):
+        raise GessoError(f"{option} {text} names no seeds.", f"Write for example {option} 1,5,9.")
+    return seeds
+
+
+def asked_of(model: "Model", label: str | None, text: str | None) -> tuple[int | None, str | None]:
+    """What is asked for, as the number of a label and a text; raises GessoError for what the model does not know."""
+    from gesso.sample import draw
+
+    if label is not None or text is not None:
+        next(draw(model.family, [0], label, None, text))  # which says what it does not know
+    return None if label is None else model.labels.index(label), text
+
+
 def working(steps: "Iterator[Step]", home: Path, name: str) -> "Generator[Event, None, np.ndarray]":
     """Follow a work on a single picture; yields how far it is, now and then what it looks like, and returns it."""
     return (yield from following(steps, home, name)).picture

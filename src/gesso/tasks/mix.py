@@ -1,0 +1,121 @@
+"""`gesso mix`: new pictures from those of a few seeds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.errors import GessoError
+from gesso.options import Field, Options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gesso.explore import Points, Space
+    from gesso.sample import Model
+
+KEPT = {"how", "seeds", "weights", "layer", "count", "change", "seed"}  # choices that a recipe tells
+COLUMNS = 8  # pictures in a row of the sheet
+
+
+class MixOptions(Options):
+    """Draw new pictures from those of a few seeds: between them, or like them.
+
+    blend: one picture between all of them, by weights. breed: children, each of two of them, a little changed. near:
+    neighbours, more or less far away. cross: coarse layers of the first with the fine ones of each other (stylegan).
+    Beside the pictures comes a sheet, with those of the seeds above.
+    """
+
+    run: str = Field(description="The run: its number, its name, or its data set for the latest.")
+    seeds: str = Field(description="Seeds of the pictures to begin with, with commas.")
+    how: Literal["blend", "breed", "near", "cross"] = Field(default="breed", description="What to make of them.")
+    count: int = Field(default=8, ge=1, le=10_000, description="How many children or neighbours.")
+    change: float = Field(
+        default=0.3, ge=0, le=1, description="How much of children and neighbours is new: 0 nothing, 1 all."
+    )
+    weights: str = Field(default="", description="Of a blend: how much of each seed, with commas; alike if not given.")
+    layer: int = Field(default=2, ge=1, description="Of a cross: the first layer of the others, counted from 0.")
+    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of what is new in children and neighbours.")
+    label: str | None = Field(default=None, description="What to draw; each seed's own label if not given.")
+    text: str | None = Field(default=None, description="What to draw; each seed's own caption if not given.")
+    out: Path | None = Field(default=None, description="Folder; HOME/gallery/DATE if not given.")
+    format: Literal["png", "jpg", "webp", "avif"] = Field(default="png", description="Kind of file.")
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
+    )
+    recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
+
+
+class Mix(Task[MixOptions]):
+    """The task."""
+
+    name = "mix"
+    Options = MixOptions
+    positional = ("run",)
+    example = "gesso mix emoji --seeds 7,12 -n 8"
+
+    def run(self, options: MixOptions, home: Path) -> Iterator[Event]:
+        """Find the points, draw, write; the Result names the sheet and the pictures."""
+        from gesso import tasks
+        from gesso.explore import Space
+        from gesso.marks.picture import encode, sheet, to_uint8
+        from gesso.sample import Drawn, place
+
+        model = tasks.load(options.run, home, options.device)
+        yield from (Message(note, "warning") for note in model.notes)
+        seeds, folder = tasks.seeds_of(options.seeds), tasks.destination(options.out, home, True)
+        asked = options.label is not None or options.text is not None
+        knobs = tasks.knobs_of(model, options.set, asked)
+        space = Space(model.family, knobs)
+        parents = space.points(seeds, *tasks.asked_of(model, options.label, options.text))
+        children = _children(space, parents, options)
+        shown, paths = [*to_uint8(space.pictures(parents))], list[Path]()
+        named = "-".join(map(str, seeds[:8]))
+        made = list["np.ndarray"]()
+        for number, child in enumerate(children, 1):
+            image = to_uint8(space.pictures(child))[0]
+            kept = options.model_dump(include=KEPT, mode="json") | {"number": number}
+            drawn = Drawn(seeds[0], _label(model, child), image, text=child.text[0] if child.text else None)
+            recipe = model.recipe(drawn, knobs).model_copy(update={"task": "mix", "options": kept})
+            data = encode(image, options.format, recipe if options.recipe else None)
+            name = f"{model.title}_{options.how}{named}_{number:04d}.{options.format}"
+            paths.append(place(folder / name, data))
+            made.append(image)
+            yield Progress(number, len(children), "pictures")
+        rows = [made[first : first + COLUMNS] for first in range(0, min(len(made), 256), COLUMNS)]
+        captions = [f"seeds {', '.join(map(str, seeds[:COLUMNS]))}", options.how]
+        page = encode(sheet([shown[:COLUMNS], *rows], captions=captions), "png")
+        first = place(folder / f"{model.title}_{options.how}{named}.png", page)
+        yield Preview(first, "the seeds, and what became of them")
+        facts: dict[str, Any] = {"run": model.run, "seeds": seeds, "how": options.how, "count": len(paths)}
+        what = f"{len(paths):,} pictures" if len(paths) > 1 else "One picture"
+        yield Result(f"{what} of the seeds {options.seeds}, by {model.run}.", (first, *paths), facts)
+
+
+def _children(space: "Space", parents: "Points", options: MixOptions) -> "list[Points]":
+    """Points to draw, one at a time."""
+    from gesso.explore import blended, bred, crossed, near
+
+    if options.how == "blend":
+        return [blended(space, parents, _weights(options, len(parents)))]
+    if options.how != "near" and len(parents) < 2:
+        raise GessoError(f"It takes two seeds or more to {options.how}.", "Name them: --seeds 7,12.")
+    if options.how == "cross":
+        return crossed(space, parents, options.layer)
+    make = bred if options.how == "breed" else near
+    some = make(space, parents, options.count, options.change, options.seed)
+    return [some[[number]] for number in range(options.count)]
+
+
+def _weights(options: MixOptions, count: int) -> list[float]:
+    if not options.weights:
+        return [1.0] * count
+    try:
+        return [float(word) for word in options.weights.split(",")]
+    except ValueError:
+        raise GessoError(f"--weights {options.weights} are no weights.", "Write for example --weights 2,1.") from None
+
+
+def _label(model: "Model", point: "Points") -> str | None:
+    return None if point.label is None else model.family.facts.labels[int(point.label[0])]
