@@ -97,6 +97,16 @@ def test_pictures_have_the_figures_that_their_channels_allow():
     assert all(torch.isfinite(value).all() for value in attributes(torch.zeros(2, 3, 16, 16)).values())
 
 
+def test_transparency_tells_the_subject_where_there_is_some():
+    """Of each picture by itself: an opaque one is looked at as if it had no alpha."""
+    opaque = torch.cat([disc(x=0.6), torch.ones(1, 1, 48, 48)], 1)
+    inside = (disc(x=0.4)[:, 1:2] < 0).float()
+    free = torch.cat([(disc(x=0.4) + 1) * inside - 1, 2 * inside - 1], 1)
+    both = attributes(torch.cat([opaque, free]))
+    torch.testing.assert_close(both["right"], torch.tensor([0.6, 0.4]), atol=0.01, rtol=0)
+    torch.testing.assert_close(both["size"][0], attributes(disc(x=0.6))["size"][0])
+
+
 def test_a_hole_in_the_subject_is_the_subject():
     """A ring of the ground's colour inside it changes its size by little."""
     y, x = np.mgrid[:48, :48]

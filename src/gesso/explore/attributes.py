@@ -18,6 +18,7 @@ __all__ = ["ATTRIBUTES", "Attribute", "attributes", "oklab", "subject"]
 PARTS = 256  # pictures that are looked at together
 STANDS_OUT = (0.05, 0.12)  # distance in OKLab from the ground: what noise may ask for
 LOOK = 64  # pixels of the shorter side at which larger pictures are looked at
+OPAQUE = 0.98  # of a picture: from there on it is not its transparency that tells the subject
 RIM = 0.06  # of the shorter side: how deep the border is that tells the ground
 ROUNDS = 6  # of fitting the ground to what of the border is like it
 ANGLES, RAYS = 128, 32  # at which an outline is looked for, and places along each
@@ -104,16 +105,19 @@ def _looked_at(images: Tensor) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, 
     shrink = min(x.shape[2:]) // LOOK
     x = F.avg_pool2d(x, shrink) if shrink > 1 else x
     rgb = x[:, :1].expand(-1, 3, -1, -1) if x.shape[1] < 3 else x[:, :3]
-    if x.shape[1] == 4 and float(x[:, 3].mean()) < 0.98:
-        alpha = x[:, 3]
-        return oklab((rgb / alpha[:, None].clamp(min=1 / 255)).clamp(max=1)), alpha
+    if x.shape[1] == 4:
+        rgb = (rgb / x[:, 3:].clamp(min=1 / 255)).clamp(max=1)
     lab = oklab(rgb)
+    free = x[:, 3].mean((1, 2)) < OPAQUE if x.shape[1] == 4 else torch.zeros(len(x), dtype=torch.bool)
+    if free.all():
+        return lab, x[:, 3]
     ground, spread = _ground(lab)
     away = (lab - ground).norm(dim=1)
     least = (3 * spread).clamp(*STANDS_OUT)[:, None, None]
     apart = torch.sigmoid((away - least) / (0.25 * least))
     calm = F.avg_pool2d(F.pad(apart[:, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
-    return lab, _filled(apart * calm)
+    found = _filled(apart * calm)
+    return lab, torch.where(free[:, None, None], x[:, 3], found) if free.any() else found
 
 
 def _ground(lab: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, " n"]]:

@@ -66,12 +66,11 @@ class Usual:
     spread: Float[Tensor, " k"]
 
     @classmethod
-    def of(cls, images: Float[Tensor, "n c h w"]) -> "tuple[Usual, Float[Tensor, 'n k']]":
-        """Of pictures, and how far each of them is from it. Attributes that do not differ are left out."""
-        found = attributes(images)
+    def of(cls, found: dict[str, Float[Tensor, " n"]]) -> "tuple[Usual, Float[Tensor, 'n k']]":
+        """Of pictures' attributes, and how far each picture is from it. Attributes that do not differ are left out."""
         names = [one.name for one in ATTRIBUTES if one.name in found and float(found[one.name].std()) > one.least]
         if not names:
-            return cls([], torch.zeros(0), torch.zeros(0)), torch.zeros(len(images), 0)
+            return cls([], torch.zeros(0), torch.zeros(0)), torch.zeros(0, 0)
         figures = torch.stack([found[name] for name in names], 1)
         usual = cls(names, figures.mean(0), figures.std(0))
         return usual, (figures - usual.mean) / usual.spread
@@ -87,12 +86,12 @@ def find(space: Space, count: int = 1500, seed: int = 0) -> Generator[tuple[int,
 
     count: pictures that are looked at; seed: of the first. Those that do nothing to be seen are left out.
     """
-    points, images, each = space.points(range(seed, seed + count)), list[Tensor](), TRIED * (STEPS + 2)
+    points, seen, each = space.points(range(seed, seed + count)), list[dict[str, Tensor]](), TRIED * (STEPS + 2)
     total = count + each * len(ATTRIBUTES)
     for first in range(0, count, AT_ONCE):
-        images.append(space.pictures(points[first : first + AT_ONCE]))
+        seen.append(attributes(space.pictures(points[first : first + AT_ONCE])))
         yield min(first + AT_ONCE, count), total
-    usual, figures = Usual.of(torch.cat(images))
+    usual, figures = Usual.of({name: torch.cat([some[name] for some in seen]) for name in seen[0]})
     if not usual.names:
         return []
     slopes, explained = regressed(points.codes.flatten(1).cpu(), figures, points.label)
