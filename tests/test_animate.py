@@ -212,7 +212,7 @@ def test_a_film_of_a_run(home, tmp_path):
         ({"seeds": "1,-2"}, "names no seeds"),
         ({"seconds": 0.01}, "a film has 2"),
         ({"seconds": 3600, "fps": 120}, "a film has 2"),
-        ({"out": "walk.mov"}, "no film"),
+        ({"out": "walk.mov"}, "cannot be written"),
         ({"out": "."}, "is a folder"),
         ({"slide": ("larger=1",)}, "no sliders yet"),
         ({"label": "tree"}, "knows no labels"),

@@ -13,7 +13,7 @@ from gesso.errors import GessoError, nearest
 from gesso.marks.picture import as_pil, on_ground
 from gesso.marks.recipe import Recipe, as_json, xmp
 
-__all__ = ["FILMS", "Film", "encode_film"]
+__all__ = ["FILMS", "Film", "check_film", "encode_film"]
 
 Film = Literal["mp4", "webm", "webp", "gif", "apng"]
 FILMS: tuple[str, ...] = get_args(Film)
@@ -31,9 +31,7 @@ def encode_film(
     each pixel. WebP and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises
     GessoError for another suffix, and where PyAV or its codec is missing.
     """
-    suffix = suffix.lower().lstrip(".")
-    if suffix not in FILMS:
-        raise GessoError(f"Films cannot be written as '.{suffix}'.", nearest(suffix, FILMS))
+    suffix = check_film(suffix)
     large = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
     if suffix in CODECS:
         return _video(large, suffix, fps, recipe)
@@ -58,6 +56,25 @@ def encode_film(
     return out.getvalue()
 
 
+def check_film(suffix: str) -> str:
+    """The kind of film that a suffix names; raises GessoError where it is none, or cannot be written here."""
+    suffix = suffix.lower().lstrip(".")
+    if suffix not in FILMS:
+        raise GessoError(f"Films cannot be written as '.{suffix}'.", nearest(suffix or "?", FILMS))
+    if suffix not in CODECS:
+        return suffix
+    try:
+        import av
+    except ImportError:
+        raise GessoError(
+            f"Films as .{suffix} need PyAV, which is not installed.",
+            "Install it (pip install 'gesso[video]'), or choose webp, gif or apng.",
+        ) from None
+    if CODECS[suffix] not in av.codecs_available:
+        raise GessoError(f"This PyAV has no {CODECS[suffix]}.", "Choose webp, gif or apng, or another build of PyAV.")
+    return suffix
+
+
 def _palettes(frames: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[Image.Image]:
     """All of them in the 256 colours that suit them together, so that grounds do not flicker."""
     pictures = [as_pil(frame).convert("RGB") for frame in frames]
@@ -68,17 +85,10 @@ def _palettes(frames: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[Image.Image]
 
 
 def _video(frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None) -> bytes:
-    try:
-        import av
-    except ImportError:
-        raise GessoError(
-            f"Films as .{suffix} need PyAV, which is not installed.",
-            "Install it (pip install 'gesso[video]'), or choose webp, gif or apng.",
-        ) from None
     from fractions import Fraction
 
-    if CODECS[suffix] not in av.codecs_available:
-        raise GessoError(f"This PyAV has no {CODECS[suffix]}.", "Choose webp, gif or apng, or another build of PyAV.")
+    import av
+
     out, (high, wide) = io.BytesIO(), frames[0].shape[:2]
     options = {"fflags": "+bitexact"} | ({"movflags": "use_metadata_tags"} if suffix == "mp4" else {})
     with av.open(out, "w", format=suffix, options=options) as film:

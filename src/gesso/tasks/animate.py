@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from gesso.explore import Space, Wish
+    from gesso.explore import Points, Space, Wish
     from gesso.marks.recipe import Recipe
     from gesso.sample import Model
 
@@ -83,14 +83,16 @@ class Animate(Task[AnimateOptions]):
         asked = options.label is not None or options.text is not None
         knobs = tasks.knobs_of(model, options.set, asked)
         wishes = _wishes(options, model, home)
-        images = yield from _drawn(Space(model.family, knobs), seeds, count, options, model, wishes)
+        space = Space(model.family, knobs)
+        label, text = _asked(space, seeds[0], options, model)
+        images = yield from _drawn(space, space.points(seeds, label, text), count, options, wishes)
         frames = [*to_uint8(images)]
         how: Recipe | None = None
         if options.recipe:
             kept = options.model_dump(
                 include={"seconds", "fps", "loop", "curve", "even", "slide", "scale"}, mode="json"
             ) | {"seeds": seeds}  # fmt: skip
-            first = Drawn(seeds[0], options.label, frames[0], text=options.text)
+            first = Drawn(seeds[0], None if label is None else facts.labels[label], frames[0], text=text)
             how = model.recipe(first, knobs).model_copy(update={"task": "animate", "options": kept})
         path = place(target, encode_film(frames, target.suffix, options.fps, how, options.scale))
         paths = [path, *(_sheet(path, frames, how) if options.sheet else [])]
@@ -103,20 +105,24 @@ class Animate(Task[AnimateOptions]):
         yield Result(said, tuple(paths), told)
 
 
+def _asked(space: "Space", seed: int, options: AnimateOptions, model: "Model") -> tuple[int | None, str | None]:
+    """What all frames show: what is asked for, else what the first seed would."""
+    from gesso import tasks
+
+    label, text = tasks.asked_of(model, options.label, options.text)
+    if label is not None or text is not None:
+        return label, text
+    own = space.points([seed])
+    return None if own.label is None else int(own.label[0]), None if own.text is None else own.text[0]
+
+
 def _drawn(
-    space: "Space", seeds: list[int], count: int, options: AnimateOptions, model: "Model", wishes: "list[Wish]"
+    space: "Space", keys: "Points", count: int, options: AnimateOptions, wishes: "list[Wish]"
 ) -> "Generator[Event, None, Tensor]":
     """All frames; yields how many are drawn."""
-    from gesso import tasks
     from gesso.explore import Path as Way
     from gesso.explore import frames_of
 
-    label, text = tasks.asked_of(model, options.label, options.text)
-    if label is None and text is None:
-        own = space.points(seeds[:1])
-        label = None if own.label is None else int(own.label[0])
-        text = None if own.text is None else own.text[0]
-    keys = space.points(seeds, label, text)
     path, moves = Way(space, keys, options.loop, options.curve), None
     for wish in wishes:
         strengths = _over(wish.strengths, count, options.loop)[:, None, None]
@@ -156,18 +162,16 @@ def _seeds(options: AnimateOptions) -> list[int]:
 def _target(options: AnimateOptions, model: "Model", home: Path) -> Path:
     """Where the film goes; raises GessoError for what is no film."""
     from gesso import tasks
-    from gesso.errors import nearest
-    from gesso.marks.film import FILMS
+    from gesso.marks.film import check_film
 
     if options.out is None:
+        check_film(options.format)
         name = "-".join(options.seeds.replace(" ", "").split(",")[:8])
         return tasks.destination(None, home, True) / f"{model.title}_seeds{name}.{options.format}"
     out = options.out.expanduser()
     if out.is_dir():
         raise GessoError(f"{out} is a folder, not a film.", f"Name a file in it: {out / 'film.webp'}.")
-    suffix = out.suffix.lower().lstrip(".")
-    if suffix not in FILMS:
-        raise GessoError(f"{out.name} is no film.", nearest(suffix or "?", FILMS))
+    check_film(out.suffix)
     return out
 
 
