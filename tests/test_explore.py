@@ -314,7 +314,11 @@ def test_directions_of_a_run(tmp_path):
     """From nothing to a picture with a slider moved, and that picture again."""
     gesso.run("import", source="blossoms", count=40, size="16", name="few", home=tmp_path)
     gesso.run("train", dataset="few", family="vae", images="2k", set=("width=8", "latent=8"), home=tmp_path)
+    old = tmp_path / "runs" / "0001-few-vae" / "sliders" / "wilder.png"
+    old.parent.mkdir()
+    old.touch()
     result = gesso.run("directions", run="few", count=200, rows=2, home=tmp_path)
+    assert not old.exists()
     one = result.facts["sliders"][0]
     assert all(path.is_file() for path in result.paths)
     assert len(result.paths) == len(result.facts["sliders"])

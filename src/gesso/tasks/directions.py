@@ -82,6 +82,8 @@ class Directions(Task[DirectionsOptions]):
             path = root / "sliders" / f"{called(slider.attribute.more)}.png"
             write_bytes(path, encode(page, "png"))
             paths.append(path)
+        for old in {*(root / "sliders").glob("*.png")} - {*paths}:  # of sliders that there were before
+            old.unlink()
         yield Preview(paths[0], sliders[0].attribute.more)
         facts: dict[str, Any] = {"run": model.run, "seed": options.seed, "count": options.count}
         facts["sliders"] = [
