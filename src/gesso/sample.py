@@ -32,7 +32,7 @@ from gesso.text import Vocabulary
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "place", "slug", "unread"]
+__all__ = ["Drawn", "Model", "Pictures", "draw", "fresh_seed", "of_seed", "place", "slug", "unread"]
 
 CHUNK = {"cpu": 4}
 CHUNK_ELSEWHERE = 32
@@ -91,14 +91,12 @@ def draw(
         numbers, words = wanted[start : start + size], said[start : start + size]
         latents = []
         for i, seed in enumerate(chunk):
-            rng = torch.Generator().manual_seed(seed)
-            latents.append(family.prior(1, rng))
-            if not own or numbers[i] is not None or words[i] is not None:
-                continue  # what is asked for by the one alone, the other must not contradict
-            if family.facts.captions and "text" in family.asks:
-                words[i] = family.facts.captions[int(torch.randint(len(family.facts.captions), (), generator=rng))]
-            elif "label" in family.asks:
-                numbers[i] = int(torch.randint(len(family.facts.labels), (), generator=rng))
+            latent, number, text = of_seed(family, seed)
+            latents.append(latent)
+            if (
+                own and numbers[i] is None and words[i] is None
+            ):  # what is asked by the one, the other must not contradict
+                numbers[i], words[i] = number, text
         fill = [*range(len(chunk)), *[len(chunk) - 1] * (size - len(chunk))]
         asked = Condition()
         if "label" in family.asks:
@@ -116,6 +114,17 @@ def draw(
             number = numbers[i]
             label = None if number is None else family.facts.labels[number]
             yield Drawn(seed, label, images[i], text=words[i])
+
+
+def of_seed(family: Family, seed: int) -> tuple[torch.Tensor, int | None, str | None]:
+    """A seed's latent, 1 d, and what it draws where nothing is asked for: the number of a label, or a text."""
+    rng, facts = torch.Generator().manual_seed(seed), family.facts
+    latent = family.prior(1, rng)
+    if facts.captions and "text" in family.asks:
+        return latent, None, facts.captions[int(torch.randint(len(facts.captions), (), generator=rng))]
+    if "label" in family.asks:
+        return latent, int(torch.randint(len(facts.labels), (), generator=rng)), None
+    return latent, None, None
 
 
 def _each(wish: Sequence[str | None] | str | None, count: int, what: str) -> list[str | None]:

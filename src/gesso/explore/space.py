@@ -15,6 +15,7 @@ from gesso.contract.family import Condition, Family
 from gesso.contract.steer import Styled
 from gesso.errors import GessoError
 from gesso.options import Options
+from gesso.sample import of_seed
 
 __all__ = ["Points", "Space"]
 
@@ -60,30 +61,22 @@ class Space:
     def __init__(self, family: Family, knobs: Options | None = None):
         if "source" in family.asks:
             raise GessoError(
-                "This model translates pictures: what they become is steered by the pictures.",
-                "Sliders need a model that draws from a seed: gan, stylegan, progan, stackgan, regions, vae, flow.",
+                "This model translates pictures, and is steered by what it is given: gesso translate.",
+                "Take one that draws from a seed: of every family but pix2pix and cut.",
             )
         self.family, self.knobs = family.eval(), knobs or family.Knobs()
         self.device = next(family.parameters()).device
 
     def points(self, seeds: Sequence[int], label: int | None = None, text: str | None = None) -> Points:
         """Of seeds; a label or a text that is not given is each seed's own, where the model knows some."""
-        facts, asks = self.family.facts, self.family.asks
-        latents, numbers, texts = list[Tensor](), list[int](), list[str]()
-        for seed in seeds:
-            rng = torch.Generator().manual_seed(seed)
-            latents.append(self.family.prior(1, rng))
-            if text is None and facts.captions and "text" in asks and label is None:
-                texts.append(facts.captions[int(torch.randint(len(facts.captions), (), generator=rng))])
-            elif label is None and text is None and "label" in asks:
-                numbers.append(int(torch.randint(len(facts.labels), (), generator=rng)))
-        if label is not None:
-            numbers = [label] * len(latents)
-        if text is not None:
-            texts = [text] * len(latents)
-        z = torch.cat(latents).to(self.device)
-        asked = torch.tensor(numbers, device=self.device) if numbers else None
-        return self.of(z, asked, tuple(texts) if texts else None)
+        begun = [of_seed(self.family, seed) for seed in seeds]
+        own = label is None and text is None
+        numbers = [number if own else label for _, number, _ in begun]
+        texts = [said if own else text for _, _, said in begun]
+        known = [number for number in numbers if number is not None]
+        words = tuple(said for said in texts if said is not None)
+        z = torch.cat([latent for latent, _, _ in begun]).to(self.device)
+        return self.of(z, torch.tensor(known, device=self.device) if known else None, words or None)
 
     @torch.inference_mode()
     def of(self, z: Tensor, label: Tensor | None = None, text: tuple[str, ...] | None = None) -> Points:
