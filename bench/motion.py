@@ -18,8 +18,7 @@ import torch
 
 import gesso
 from bench.data import OUT
-from gesso.explore import Path as Way
-from gesso.explore import Space, frames_of
+from gesso.explore import Route, Space, frames_of
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
                     "curve": curve,
                 }
                 for even in (False, True):
-                    drawing, begun = frames_of(space, Way(space, keys, True, curve), count, even), time.perf_counter()
+                    drawing, begun = frames_of(space, Route(space, keys, True, curve), count, even), time.perf_counter()
                     while True:
                         try:
                             next(drawing)

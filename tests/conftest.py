@@ -56,3 +56,15 @@ def facts():
 @pytest.fixture
 def view():
     return paint(32)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory):
+    """A home with the data set `few`, and a run of it that has learned next to nothing."""
+    import gesso
+
+    home = tmp_path_factory.mktemp("home")
+    gesso.run("import", source="blossoms", count=40, size="16", name="few", home=home)
+    options = {"family": "gan", "images": "64", "set": ("width=8", "critic_width=8", "latent=8")}
+    gesso.run("train", dataset="few", **options, home=home)
+    return home

@@ -12,8 +12,8 @@ from PIL import Image
 import gesso
 from gesso.contract.family import Facts
 from gesso.errors import GessoError
-from gesso.explore import Path, Space, frames_of
-from gesso.explore.path import evenly
+from gesso.explore import Route, Space, frames_of
+from gesso.explore.route import evenly
 from gesso.families.gan import GAN
 from gesso.families.stylegan import StyleGAN
 from gesso.marks.film import FILMS, encode_film
@@ -51,7 +51,7 @@ def test_ways_pass_their_keys(family, loop, curve):
     """At their times; a loop ends where it begins, and latents keep their length."""
     space = made(family)
     keys = space.points([3, 4, 5])
-    path = Path(space, keys, loop, curve)
+    path = Route(space, keys, loop, curve)
     parts = 3 if loop else 2
     at = path.at(torch.arange(parts + 1) / parts)
     torch.testing.assert_close(at.codes[:3], keys.codes, atol=1e-5, rtol=1e-5)
@@ -67,7 +67,7 @@ def test_a_curve_has_no_jerk_at_a_key():
     """Its speed before a key is that after it; of a straight way it is not."""
     space = made(StyleGAN)
     for curve, smooth in (("smooth", True), ("straight", False)):
-        path = Path(space, space.points([3, 4, 5]), True, curve)
+        path = Route(space, space.points([3, 4, 5]), True, curve)
         step = 1e-3
         before, at, after = path.at(torch.tensor([1 / 3 - step, 1 / 3, 1 / 3 + step])).codes
         turn = float(((at - before) - (after - at)).norm() / (at - before).norm())
@@ -79,7 +79,7 @@ def test_a_straight_way_between_latents_is_a_great_circle():
     space = made()
     z = torch.zeros(2, 8)
     z[0, 0] = z[1, 1] = 2.0
-    middle = Path(space, space.of(z), False, "straight").at(torch.tensor([0.5])).codes[0, 0]
+    middle = Route(space, space.of(z), False, "straight").at(torch.tensor([0.5])).codes[0, 0]
     torch.testing.assert_close(middle[:2], torch.full((2,), math.sqrt(2)))
 
 
@@ -95,7 +95,7 @@ def test_times_are_moved_to_where_as_much_happens():
 def test_equal_times_show_equal_changes(loop):
     """The spread of changes is less than half of what it is without; ends stay where they are."""
     space = made()
-    path = Path(space, space.points([3, 4]), loop, "straight")
+    path = Route(space, space.points([3, 4]), loop, "straight")
 
     def spread(images):
         change = images.diff(dim=0).square().mean((1, 2, 3)).sqrt()
@@ -111,7 +111,7 @@ def test_equal_times_show_equal_changes(loop):
 def test_a_loop_closes():
     """From the last picture to the first it is no further than between any two."""
     space = made(StyleGAN)
-    images = drawn(space, Path(space, space.points([3, 4, 5]), True), 48)
+    images = drawn(space, Route(space, space.points([3, 4, 5]), True), 48)
     change = (images - images.roll(-1, 0)).square().mean((1, 2, 3)).sqrt()
     assert float(change[-1]) < 1.3 * float(change.mean())
 
@@ -119,7 +119,7 @@ def test_a_loop_closes():
 def test_one_key_is_no_way():
     space = made()
     with pytest.raises(GessoError, match="goes nowhere"):
-        Path(space, space.points([3]))
+        Route(space, space.points([3]))
 
 
 def frames(channels, count=9):
@@ -174,22 +174,12 @@ def test_films_without_pyav_say_what_to_do(monkeypatch):
     assert "gesso[video]" in f"{told.value}"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A run that has learned next to nothing."""
-    home = tmp_path_factory.mktemp("home")
-    gesso.run("import", source="blossoms", count=40, size="16", name="few", home=home)
-    options = {"family": "gan", "images": "64", "set": ("width=8", "critic_width=8", "latent=8")}
-    gesso.run("train", dataset="few", **options, home=home)
-    return home
+def animated(few, **options):
+    return gesso.run("animate", **({"run": "few", "seconds": 0.5, "fps": 10} | options), home=few)
 
 
-def animated(home, **options):
-    return gesso.run("animate", **({"run": "few", "seconds": 0.5, "fps": 10} | options), home=home)
-
-
-def test_a_film_of_a_run(home, tmp_path):
-    result = animated(home, seeds="1,5,1", loop=True, out=tmp_path / "walk.webp", sheet=True, scale=2)
+def test_a_film_of_a_run(few, tmp_path):
+    result = animated(few, seeds="1,5,1", loop=True, out=tmp_path / "walk.webp", sheet=True, scale=2)
     film, sheet, atlas = result.paths
     assert result.facts["seeds"] == [1, 5]
     with Image.open(film) as opened:
@@ -199,9 +189,9 @@ def test_a_film_of_a_run(home, tmp_path):
     assert len(told["frames"]) == 5
     assert told["meta"]["image"] == sheet.name
     assert b"<gesso:recipe>" in film.read_bytes()
-    again = animated(home, seeds="1,5,1", loop=True, out=tmp_path / "again.webp", scale=2)
+    again = animated(few, seeds="1,5,1", loop=True, out=tmp_path / "again.webp", scale=2)
     assert again.paths[0].read_bytes() == film.read_bytes()
-    assert b"<gesso:recipe>" not in animated(home, recipe=False, out=tmp_path / "b.webp").paths[0].read_bytes()
+    assert b"<gesso:recipe>" not in animated(few, recipe=False, out=tmp_path / "b.webp").paths[0].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +209,7 @@ def test_a_film_of_a_run(home, tmp_path):
         ({"text": "a rose"}, "does not draw from text"),
     ],
 )
-def test_what_makes_no_film_is_said(home, options, said):
+def test_what_makes_no_film_is_said(few, options, said):
     with pytest.raises(GessoError) as told:
-        animated(home, **options)
+        animated(few, **options)
     assert said in f"{told.value}"

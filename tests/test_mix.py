@@ -87,18 +87,9 @@ def test_children_are_asked_to_be_what_a_parent_is():
     assert near(space, parents[[2]], 3, 0.1, 0).label.tolist() == parents.label[[2, 2, 2]].tolist()
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    gesso.run("import", source="blossoms", count=40, size="16", name="few", home=home)
-    options = {"family": "gan", "images": "64", "set": ("width=8", "critic_width=8", "latent=8")}
-    gesso.run("train", dataset="few", **options, home=home)
-    return home
-
-
 @pytest.mark.parametrize(("how", "count"), [("blend", 1), ("breed", 5), ("near", 5)])
-def test_pictures_of_a_run_are_mixed(home, tmp_path, how, count):
-    result = gesso.run("mix", run="few", seeds="3,4", how=how, count=5, out=tmp_path, home=home)
+def test_pictures_of_a_run_are_mixed(few, tmp_path, how, count):
+    result = gesso.run("mix", run="few", seeds="3,4", how=how, count=5, out=tmp_path, home=few)
     page, *pictures = result.paths
     assert len(pictures) == count
     with Image.open(page) as opened:
@@ -106,7 +97,7 @@ def test_pictures_of_a_run_are_mixed(home, tmp_path, how, count):
     recipe = read_recipe(pictures[0])
     assert recipe.task == "mix"
     assert recipe.options["how"] == how
-    again = gesso.run("mix", run="few", seeds="3,4", how=how, count=5, out=tmp_path / "b", home=home)
+    again = gesso.run("mix", run="few", seeds="3,4", how=how, count=5, out=tmp_path / "b", home=few)
     assert [path.read_bytes() for path in again.paths] == [path.read_bytes() for path in result.paths]
 
 
@@ -121,7 +112,7 @@ def test_pictures_of_a_run_are_mixed(home, tmp_path, how, count):
         ({"label": "tree"}, "knows no labels"),
     ],
 )
-def test_what_cannot_be_mixed_is_said(home, options, said):
+def test_what_cannot_be_mixed_is_said(few, options, said):
     with pytest.raises(GessoError) as told:
-        gesso.run("mix", **({"run": "few", "seeds": "3,4"} | options), home=home)
+        gesso.run("mix", **({"run": "few", "seeds": "3,4"} | options), home=few)
     assert said in f"{told.value}"

@@ -19,6 +19,7 @@ from gesso.tasks.shared import (
     asked_of,
     collection,
     comparer,
+    counted,
     destination,
     drawing,
     following,
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from gesso.sample import Model
 
 __all__ = [
-    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "asked_of", "collection", "comparer", "destination", "drawing",
-    "families", "family", "find_device", "find_home", "following", "knobs_of", "learned", "learned_rows",
-    "load", "pictures_in", "read_pixels", "run", "seeds_of", "sources", "task", "working",
+    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "asked_of", "collection", "comparer", "counted",
+    "destination", "drawing", "families", "family", "find_device", "find_home", "following", "knobs_of", "learned",
+    "learned_rows", "load", "pictures_in", "read_pixels", "run", "seeds_of", "sources", "task", "working",
 ]  # fmt: skip
 
 

@@ -1,11 +1,10 @@
 """`gesso animate`: a way through what a generator draws, as a film."""
 
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
@@ -120,22 +119,15 @@ def _drawn(
     space: "Space", keys: "Points", count: int, options: AnimateOptions, wishes: "list[Wish]"
 ) -> "Generator[Event, None, Tensor]":
     """All frames; yields how many are drawn."""
-    from gesso.explore import Path as Way
-    from gesso.explore import frames_of
+    from gesso import tasks
+    from gesso.explore import Route, frames_of
 
-    path, moves = Way(space, keys, options.loop, options.curve), None
+    path, moves = Route(space, keys, options.loop, options.curve), None
     for wish in wishes:
         strengths = _over(wish.strengths, count, options.loop)[:, None, None]
         more = strengths * wish.slider.direction
         moves = more if moves is None else moves + more
-    drawing, begun = frames_of(space, path, count, options.even, moves), time.monotonic()
-    while True:
-        try:
-            done, total = next(drawing)
-        except StopIteration as end:
-            return end.value
-        pace = (time.monotonic() - begun) / done
-        yield Progress(done, total, "frames", (total - done) * pace, {"frames/s": 1 / max(pace, 1e-9)})
+    return (yield from tasks.counted(frames_of(space, path, count, options.even, moves), "frames"))
 
 
 def _over(strengths: list[float], count: int, loop: bool) -> "Tensor":

@@ -1,11 +1,10 @@
 """`gesso directions`: sliders with names, found in what a model draws."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from gesso.contract.task import Event, Message, Preview, Progress, Result, Task
+from gesso.contract.task import Event, Message, Preview, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
@@ -33,7 +32,7 @@ class DirectionsOptions(Options):
     set: tuple[str, ...] = Field(
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
-    device: str = Field(default="auto", description="Where to compute: auto, cpu, cuda or mps.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
 
 
 class Directions(Task[DirectionsOptions]):
@@ -58,15 +57,7 @@ class Directions(Task[DirectionsOptions]):
             raise GessoError("A pretrained pipeline is no run, beside which sliders could be kept.", "Name a run.")
         knobs = tasks.knobs_of(model, options.set, False)
         space, root = Space(model.family, knobs), Run.open(home, model.run).root
-        finding, begun = find(space, options.count, options.seed), time.monotonic()
-        while True:
-            try:
-                done, total = next(finding)
-            except StopIteration as end:
-                sliders: list[Slider] = end.value
-                break
-            pace = (time.monotonic() - begun) / done
-            yield Progress(done, total, "pictures", (total - done) * pace, {"pictures/s": 1 / max(pace, 1e-9)})
+        sliders = yield from tasks.counted(find(space, options.count, options.seed), "pictures")
         if not sliders:
             raise GessoError(
                 f"Nothing of the {options.count:,} pictures changes along a direction that could be found.",

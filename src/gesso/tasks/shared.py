@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gesso.store import Run
 
 Stage = TypeVar("Stage", bound="Step | Drawing")
+Made = TypeVar("Made")
 
 LARGEST = 16_384  # pixels of a side of a work on a single picture
 SHOWN_EVERY = 2.0  # seconds between two previews of a work on a single picture
@@ -133,6 +134,22 @@ def knobs_of(
         if name not in family.Knobs.model_fields:
             raise GessoError(f"The family {family.name} has no {name}.", f"Leave --{name} out.")
     return family.Knobs.from_pairs(pairs, (family.obedient if asked else {}) | chosen)
+
+
+def counted(steps: "Generator[tuple[int, int], None, Made]", unit: str) -> "Generator[Event, None, Made]":
+    """Follow work that yields how much is done, and of how much; tells so with the time left, returns what it made."""
+    import time
+
+    from gesso.contract.task import Progress
+
+    begun = time.monotonic()
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        pace = (time.monotonic() - begun) / done
+        yield Progress(done, total, unit, (total - done) * pace, {f"{unit}/s": 1 / max(pace, 1e-9)})
 
 
 def seeds_of(text: str, option: str = "--seeds") -> list[int]:

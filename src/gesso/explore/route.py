@@ -11,14 +11,14 @@ from gesso.contract.steer import Styled
 from gesso.errors import GessoError
 from gesso.explore.space import Points, Space
 
-__all__ = ["Curve", "Path", "evenly", "frames_of"]
+__all__ = ["Curve", "Route", "evenly", "frames_of"]
 
 Curve = Literal["smooth", "straight"]
 AT_ONCE = 32  # pictures between two reports
 ROUNDS = 2  # of drawing all frames and moving them to where equal times mean equal change
 
 
-class Path:
+class Route:
     """A way through keys, from the first to the last, or round and back to the first.
 
     smooth: a cubic through the keys (Catmull & Rom 1974), without a jerk at them; straight: from each to the next.
@@ -86,7 +86,7 @@ def evenly(times: Float[Tensor, " n"], change: Float[Tensor, " n"], end: float =
 
 
 def frames_of(
-    space: Space, path: Path, count: int, even: bool = True, moves: Float[Tensor, "n l d"] | None = None
+    space: Space, path: Route, count: int, even: bool = True, moves: Float[Tensor, "n l d"] | None = None
 ) -> Generator[tuple[int, int], None, Float[Tensor, "n c h w"]]:
     """So many pictures along a path, in [-1, 1]; yields how many are drawn, and of how many.
 
