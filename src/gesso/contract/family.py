@@ -198,7 +198,12 @@ class Family(nn.Module, ABC, Generic[Choices, Handles]):
 
 
 class Encoder(Family[Choices, Handles]):
-    """A family that can also look: VAE, VQ, flow."""
+    """A family that can also look: VAE, VQ, flow.
+
+    exact: what it finds is all that its latents can say of a picture, so that no search would come nearer.
+    """
+
+    exact: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Tensor:

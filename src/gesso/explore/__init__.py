@@ -6,6 +6,7 @@ directions with names. `kept`: sliders beside their run, and drawing with them. 
 """
 
 from gesso.explore.attributes import ATTRIBUTES, Attribute, attributes
+from gesso.explore.inversion import Found, invert
 from gesso.explore.kept import Steering, Wish, again, called, chosen, keep, kept, wished
 from gesso.explore.mix import blended, bred, crossed, near
 from gesso.explore.route import Route, frames_of
@@ -15,6 +16,7 @@ from gesso.explore.space import Points, Space
 __all__ = [
     "ATTRIBUTES",
     "Attribute",
+    "Found",
     "Points",
     "Route",
     "Slider",
@@ -30,6 +32,7 @@ __all__ = [
     "crossed",
     "find",
     "frames_of",
+    "invert",
     "keep",
     "kept",
     "near",

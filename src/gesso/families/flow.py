@@ -194,6 +194,7 @@ class Flow(Encoder[FlowConfig, FlowKnobs]):
     Knobs = FlowKnobs
     takes = frozenset({"label", "text"})
     ema = ("network", "eye", "hand")
+    exact = True
     paper = (
         "Lipman et al. 2023; Liu et al. 2023; Esser et al. 2024 (times); Ho & Salimans 2022; Geng et al. 2025 (jumps); "
         "Rombach et al. 2022 (latents)"

@@ -258,6 +258,7 @@ class Tokens(Encoder[TokensConfig, TokensKnobs]):
     Knobs = TokensKnobs
     takes = frozenset({"label", "text"})
     ema = ("tokenizer", "transformer")
+    exact = True
     geometry = "uniform"
     paper = "Ramesh et al. 2021; van den Oord et al. 2017; Mentzer et al. 2024; Chang et al. 2022; Vaswani et al. 2017"
     presets: ClassVar[dict[str, dict]] = {"": {}, "vectors": {"code": "vectors"}}

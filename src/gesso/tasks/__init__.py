@@ -78,6 +78,11 @@ TASKS: dict[str, Entry] = {
         "Make",
         "Draw given pictures again, more or less changed, with a generator that can look at them.",
     ),
+    "invert": Entry(
+        "gesso.tasks.invert:Invert",
+        "Make",
+        "Find given pictures among what a model draws, and change them by its sliders.",
+    ),
     "directions": Entry(
         "gesso.tasks.directions:Directions",
         "Look",
