@@ -1,4 +1,6 @@
-"""Saliency against closed forms, and `gesso explain`."""
+"""Saliency against closed forms, and the sheets and pages of `gesso explain`."""
+
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from gesso import tasks
 from gesso.contract.family import Condition, Facts, Judge
 from gesso.errors import GessoError
 from gesso.families.gan import GAN
+from gesso.marks.recipe import Original
 from gesso.measure.saliency import integrated_gradients, occlusion, plain
 from gesso.store import Run
 
@@ -95,7 +98,7 @@ def home(tmp_path_factory):
 
 
 def test_the_critic_is_explained(home, tmp_path):
-    result = tasks.run("explain", home=home, run="1", count=2)
+    result = tasks.run("explain", home=home, run="1", judge="critic", count=2)
     assert len(result.facts["made"]) == len(result.facts["learned"]) == 2
     (sheet,) = result.paths
     assert sheet.name == "explain-critic.png"
@@ -120,8 +123,82 @@ def test_labels_are_explained(home, monkeypatch):
 
 def test_what_explain_refuses(home, tmp_path):
     with pytest.raises(GessoError, match="vae has no critic"):
-        tasks.run("explain", home=home, run="2", count=2)
+        tasks.run("explain", home=home, run="2", judge="critic", count=2)
     with pytest.raises(GessoError, match="No run is named"):
         tasks.run("explain", home=home)
     with pytest.raises(GessoError, match="There is no folder"):
         tasks.run("explain", home=home, run="1", images=tmp_path / "nowhere")
+    with pytest.raises(GessoError, match="HTML file"):
+        tasks.run("explain", home=home, run="1", out=tmp_path / "page.png")
+
+
+class Reader(HTMLParser):
+    """Counts tags, and notes where they do not close in the order in which they open."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.counts, self.wrong, self.links = [], {}, [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+@pytest.mark.parametrize("run", ["1", "2"])
+def test_a_page_tells_how_a_picture_came_to_be(home, monkeypatch, run):
+    from gesso.explain import story
+
+    monkeypatch.setattr(story, "USUAL", 40)
+    monkeypatch.setattr(story, "DISSECTED", 40)
+    result = tasks.run("explain", home=home, run=run, seed=7)
+    page, table = result.paths
+    assert page == Run.open(home, run).root / "explain" / "seed-7.html"
+    read = Reader(page.read_text("utf-8"))
+    assert not read.wrong
+    assert not read.open
+    assert read.counts["h1"] == 1
+    assert read.counts["h2"] >= 6
+    assert read.counts["img"] > 20
+    assert all(link.startswith("data:image/webp;base64,") for link in read.links), "nothing is from elsewhere"
+    assert "script" not in read.counts
+    assert len(result.facts["labels"]) == len(Run.open(home, run).record["facts"]["labels"]) - 1
+    assert len(result.facts["causes"]) == 6
+    assert 0 <= result.facts["reached"] <= 1
+    lines = table.read_text().splitlines()
+    assert lines[0].startswith("unit,")
+    assert lines[-1].startswith("chance,")
+    assert ("gives it away" in page.read_text("utf-8")) == (run == "1"), "a vae has no critic"
+    again = tasks.run("explain", home=home, run=run, seed=7)
+    assert again.facts == result.facts
+
+
+def test_what_users_wrote_is_escaped(home, monkeypatch):
+    from dataclasses import replace
+
+    from gesso.explain import page_of, story
+    from gesso.explore import Space
+
+    monkeypatch.setattr(story, "USUAL", 40)
+    monkeypatch.setattr(story, "DISSECTED", 40)
+    model = tasks.load("1", home, "cpu")
+    images = np.zeros((9, 16, 16, 3), np.uint8)
+    known = story.Learned(images, ["<script>alert(1)</script>"] * 9, "<b>set</b>")
+    space = Space(model.family)
+    original = Original(likeness=0.9, limit=0.7, nearest="<img src=x>", copied=True)
+    work, made = story.story_of(model, space, space.points([3]), 3, known, lambda _: original), None
+    while made is None:
+        try:
+            next(work)
+        except StopIteration as end:
+            made = end.value
+    page = page_of(replace(made, text="a <i>red</i> flower", label=None))
+    for raw in ("<script>", "<b>set", "<img src=x>", "<i>red"):
+        assert raw not in page
+    assert "It is a near-copy" in page

@@ -17,7 +17,7 @@ TWO = {
 }  # fmt: skip
 LIBRARY = {
     "patch", "finish", "scene", "data", "store", "train", "sample", "redraw", "translate", "measure", "explore",
-    "export",
+    "explain", "export",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "train": ONE | TWO | {"data", "store", "sample"},
     "measure": ONE | TWO | {"sample", "store"},
     "explore": ONE | TWO | {"sample", "store"},
+    "explain": ONE | TWO | {"sample", "measure", "explore"},
     "export": ONE | TWO | {"sample", "store"},
     "tasks": ONE | TWO | LIBRARY | {"families"},
     "cli": ONE | {"tasks", "store", "data"},

@@ -96,10 +96,10 @@ def attributes(images: Float[Tensor, "n c h w"]) -> dict[str, Float[Tensor, " n"
 
 def subject(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Where the subject of each picture is, in [0, 1]."""
-    return torch.cat([_looked_at(some)[1] for some in images.split(PARTS)])
+    return torch.cat([looked_at(some)[1] for some in images.split(PARTS)])
 
 
-def _looked_at(images: Tensor) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n h w"]]:
+def looked_at(images: Tensor) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n h w"]]:
     """Colours, and where the subject is. Colours of what is transparent in part are of what is there."""
     x = (images.float().clamp(-1, 1) + 1) / 2
     shrink = min(x.shape[2:]) // LOOK
@@ -158,7 +158,7 @@ def _filled(mask: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
 
 
 def _of_some(images: Float[Tensor, "n c h w"]) -> dict[str, Float[Tensor, " n"]]:
-    lab, mask = _looked_at(images)
+    lab, mask = looked_at(images)
     (h, w), out = mask.shape[1:], dict[str, Tensor]()
     y, x = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
     x, y, coloured = x.to(lab), y.to(lab), images.shape[1] >= 3

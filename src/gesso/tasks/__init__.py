@@ -100,7 +100,7 @@ TASKS: dict[str, Entry] = {
     "explain": Entry(
         "gesso.tasks.explain:Explain",
         "Look",
-        "Show what the critic, or a classifier of the labels, looks at in pictures.",
+        "Tell how a picture of a seed came to be, as a page with pictures that everybody can read.",
     ),
     "finish": Entry(
         "gesso.tasks.finish:Finish",

@@ -1,4 +1,4 @@
-"""`gesso explain`: what the critic, or a classifier, looks at in pictures."""
+"""`gesso explain`: how a picture came to be, as a page; or what a critic, or a classifier, looks at in many."""
 
 import time
 from collections.abc import Iterator
@@ -11,32 +11,43 @@ from gesso.options import Field, Options
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
+    from gesso.explain.judging import Judging
+    from gesso.explore import Slider
     from gesso.sample import Model
     from gesso.store import Run
     from gesso.tasks import Learned
 
 
 class ExplainOptions(Options):
-    """Show what the critic, or a classifier of the labels, looks at in pictures.
+    """Tell how a picture of a seed came to be, as a page with pictures that everybody can read.
 
-    Under every picture stands its map: red is what speaks for it, blue what speaks against it. For the critic that is
-    how real a picture looks; for the classifier, that it shows its label. Made pictures come first, learned ones after.
+    Whether it is new, what is special about it, which words and numbers mattered, which parts of the network draw what,
+    and where it stands among what the model learned from and draws. What `gesso directions` found is used, too.
+
+    With --judge: a sheet of what the critic, or a classifier of the labels, looks at. Under every picture stands its
+    map: red is what speaks for it, blue what speaks against it. Made pictures come first, learned ones after.
     """
 
     run: str = Field(default="", description="The run: its number, its name, or its data set for the latest.")
-    images: Path | None = Field(default=None, description="A folder of pictures, or one, instead of made ones.")
-    judge: Literal["critic", "labels"] = Field(
-        default="critic", description="Whose judgement: the run's critic, or a classifier that learns the labels."
+    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the picture; of a sheet, of the first made one.")
+    label: str | None = Field(default=None, description="What it shows; the seed's own label if not given.")
+    text: str | None = Field(default=None, description="What it shows; the seed's own caption if not given.")
+    set: tuple[str, ...] = Field(
+        default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
+    judge: Literal["critic", "labels"] | None = Field(
+        default=None, description="A sheet of whose judgement: the critic's, or a classifier's that learns the labels."
+    )
+    images: Path | None = Field(default=None, description="Of a sheet: pictures, or a folder, instead of made ones.")
     method: Literal["occlusion", "gradients"] = Field(
         default="occlusion",
         description="occlusion: hide a part and see what changes; gradients: integrated gradients, finer and noisier.",
     )
-    count: int = Field(default=10, ge=1, le=100, description="How many pictures, made and learned each.")
-    seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first made one; the others count on.")
-    out: Path | None = Field(default=None, description="The sheet, a PNG; in the run's folder if not given.")
+    count: int = Field(default=10, ge=1, le=100, description="Of a sheet: how many pictures, made and learned each.")
+    out: Path | None = Field(
+        default=None, description="The page, or the sheet (a PNG); in the run's folder if not given."
+    )
 
 
 class Explain(Task[ExplainOptions]):
@@ -45,15 +56,11 @@ class Explain(Task[ExplainOptions]):
     name = "explain"
     Options = ExplainOptions
     positional = ("run",)
-    example = "gesso explain flowers --method gradients"
+    example = "gesso explain flowers --seed 7"
 
     def run(self, options: ExplainOptions, home: Path) -> Iterator[Event]:
-        """Judge and map; the Result names the sheet, its facts hold the judgements."""
-        import numpy as np
-
+        """Find out and write; the Result names the page, or the sheet."""
         from gesso import tasks
-        from gesso.marks.picture import write_sheet
-        from gesso.measure.features import floats
         from gesso.store import Run
 
         if not options.run:
@@ -61,38 +68,126 @@ class Explain(Task[ExplainOptions]):
         folder = Run.open(home, options.run)
         model, learned = tasks.load(str(folder.root), home, "cpu"), tasks.learned(folder, home)
         yield from (Message(note, "warning") for note in model.notes)
-        made, numbers, notes = _pictures(options, folder, model)
-        yield from (Message(note, "warning") for note in notes)
-        pick = np.random.default_rng(0).permutation(len(learned.images))[: options.count]
-        if options.judge == "labels":
-            yield Message("Learning a classifier of the labels, unless it is there; about a minute …")
-        judge = _critic(model) if options.judge == "critic" else _classifier(learned, folder)
-        groups = [("made" if options.images is None else "given", made, numbers)]
-        groups.append(("learned", learned.images[pick], learned.numbers[pick]))
-        rows, under, captions = [], [], []
-        facts: dict[str, Any] = {"run": folder.root.name, "judge": options.judge, "method": options.method}
-        total, begun, done = sum(len(images) for _, images, _ in groups), time.monotonic(), 0
-        for what, images, known in groups:
-            maps, said, words = [], [], []
-            for i in range(len(images)):
-                x = floats(images[i : i + 1])
-                value, word, found = judge(x, int(known[i]), options.method)
-                said.append(round(value, 4))
-                words.append(word)
-                maps.append(found)
-                done += 1
-                yield Progress(done, total, "pictures", (total - done) * (time.monotonic() - begun) / done)
-            facts[what] = said
-            strongest = max(float(np.abs(found).max()) for found in maps) or 1.0
-            rows += [list(images), [heat(x, found / strongest) for x, found in zip(images, maps, strict=True)]]
-            under += [words, [""] * len(images)]
-            captions += [f"{what}, and what is said of them", "for it: red; against it: blue"]
-        target = options.out or folder.root / f"explain-{options.judge}.png"
-        title = f"{folder.root.name}: what the {'critic' if options.judge == 'critic' else 'classifier'} looks at"
-        write_sheet(target, rows, title=title, captions=captions, under=under,
-                    source="compositeWithTrainedAlgorithmicMedia")  # fmt: skip
-        yield Preview(target, "what it looks at")
-        yield Result(_words(options, facts), (target,), facts)
+        if options.judge is None and options.images is None:
+            yield from _page(options, folder, model, learned)
+        else:
+            yield from _sheet(options, folder, model, learned)
+
+
+def _page(options: ExplainOptions, folder: "Run", model: "Model", learned: "Learned") -> Iterator[Event]:
+    """The story of one picture."""
+    from gesso import tasks
+    from gesso.explain import page_of, story_of
+    from gesso.explain.story import Learned
+    from gesso.explore import Space
+    from gesso.files import write_bytes
+
+    target = options.out or folder.root / "explain" / f"seed-{options.seed}.html"
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise GessoError(f"The page is an HTML file, and {target.name} is none.", "Name one: --out picture.html.")
+    asked = options.label is not None or options.text is not None
+    space = Space(model.family, tasks.knobs_of(model, options.set, asked))
+    point = space.points([options.seed], *tasks.asked_of(model, options.label, options.text))
+    sliders, told = _sliders(folder, model)
+    if told:
+        yield Message(told)
+    look = yield from tasks.comparer(learned.images, learned.sources, learned.pack)
+    known = Learned(learned.images, learned.sources, learned.pack.name)
+    story = yield from tasks.counted(story_of(model, space, point, options.seed, known, look, sliders), "parts")
+    write_bytes(target, page_of(story).encode())
+    paths, facts = [target], _facts(story)
+    if story.table is not None:
+        table = target.with_name(f"{target.stem}-units.csv")
+        write_bytes(table, _csv(story.table).encode())
+        paths.append(table)
+    new = "" if story.original is None else " It is a near-copy." if story.original.copied else " It is new."
+    yield Result(f"How picture {options.seed} of {model.run} came to be: {target}.{new}", tuple(paths), facts)
+
+
+def _sliders(folder: "Run", model: "Model") -> "tuple[list[Slider], str]":
+    """Those that were found, or why there are none."""
+    from gesso.explore import kept
+
+    try:
+        return kept(folder.root, model.sha256), ""
+    except GessoError as error:
+        return [], f"{error.problem} The page says more with some: {error.remedy.removeprefix('Find them: ')}"
+
+
+def _facts(story: Any) -> dict[str, Any]:
+    """What the page tells, as figures."""
+    out: dict[str, Any] = {"run": story.model.run, "seed": story.seed, "label": story.label, "text": story.text}
+    if story.original is not None:
+        out["original"] = story.original.model_dump(mode="json")
+    out["traits"] = {one.attribute.name: round(one.away, 3) for one in story.traits}
+    for name in ("words", "labels", "layers", "causes"):
+        out[name] = [[one.name, round(one.looks, 4)] for one in getattr(story, name)]
+    out["units"] = [[one.number, one.concept, round(one.share, 3), round(one.chance, 3)] for one in story.units]
+    if story.atlas is not None:
+        out["reached"] = round(float(story.atlas.reached.float().mean()), 4)
+        out["likely"] = round(float(story.atlas.likely.float().mean()), 4)
+    return out
+
+
+def _csv(table: Any) -> str:
+    """Units × what they answer to: of each unit's strongest places, the share that shows it; the last row is chance."""
+    lines = [",".join(["unit", *table.names])]
+    lines += [",".join([str(i), *(f"{v:.4f}" for v in row)]) for i, row in enumerate(table.found.tolist())]
+    lines.append(",".join(["chance", *(f"{v:.4f}" for v in table.chance.tolist())]))
+    return "\n".join(lines) + "\n"
+
+
+def _sheet(options: ExplainOptions, folder: "Run", model: "Model", learned: "Learned") -> Iterator[Event]:
+    """What a judge looks at, in many pictures."""
+    import numpy as np
+
+    from gesso.explain.judging import heat
+    from gesso.marks.picture import write_sheet
+    from gesso.measure.features import floats
+
+    made, numbers, notes = _pictures(options, folder, model)
+    yield from (Message(note, "warning") for note in notes)
+    pick = np.random.default_rng(0).permutation(len(learned.images))[: options.count]
+    if options.judge == "labels":
+        yield Message("Learning a classifier of the labels, unless it is there; about a minute …")
+    judge = _judging(options, folder, model, learned)
+    groups = [("made" if options.images is None else "given", made, numbers)]
+    groups.append(("learned", learned.images[pick], learned.numbers[pick]))
+    rows, under, captions = [], [], []
+    said_by = options.judge or "critic"
+    facts: dict[str, Any] = {"run": folder.root.name, "judge": said_by, "method": options.method}
+    total, begun, done = sum(len(images) for _, images, _ in groups), time.monotonic(), 0
+    for what, images, known in groups:
+        maps, said, words = [], [], []
+        for i in range(len(images)):
+            x = floats(images[i : i + 1])
+            value, word, found = judge(x, int(known[i]), options.method)
+            said.append(round(value, 4))
+            words.append(word)
+            maps.append(found)
+            done += 1
+            yield Progress(done, total, "pictures", (total - done) * (time.monotonic() - begun) / done)
+        facts[what] = said
+        strongest = max(float(np.abs(found).max()) for found in maps) or 1.0
+        rows += [list(images), [heat(x, found / strongest) for x, found in zip(images, maps, strict=True)]]
+        under += [words, [""] * len(images)]
+        captions += [f"{what}, and what is said of them", "for it: red; against it: blue"]
+    target = options.out or folder.root / f"explain-{said_by}.png"
+    title = f"{folder.root.name}: what the {'critic' if said_by == 'critic' else 'classifier'} looks at"
+    write_sheet(target, rows, title=title, captions=captions, under=under,
+                source="compositeWithTrainedAlgorithmicMedia")  # fmt: skip
+    yield Preview(target, "what it looks at")
+    yield Result(_words(said_by, facts), (target,), facts)
+
+
+def _judging(options: ExplainOptions, folder: "Run", model: "Model", learned: "Learned") -> "Judging":
+    from gesso.explain.judging import by_classifier, by_critic
+    from gesso.measure.own import own_of
+
+    if options.judge != "labels":
+        return by_critic(model.family, model.labels)
+    see = own_of(learned.images, learned.numbers, learned.pack.path, learned.pack.fingerprint)
+    return by_classifier(see.network, folder.record["facts"]["labels"])
 
 
 def _pictures(options: ExplainOptions, folder: "Run", model: "Model") -> "tuple[np.ndarray, np.ndarray, list[str]]":
@@ -117,82 +212,10 @@ def _pictures(options: ExplainOptions, folder: "Run", model: "Model") -> "tuple[
     return np.stack([one.image for one in drawn]), np.array(numbers), []
 
 
-def _mapped(score: Any, x: "Tensor", method: str) -> "np.ndarray":
-    from gesso.measure.saliency import integrated_gradients, occlusion, plain
-
-    way = occlusion if method == "occlusion" else integrated_gradients
-    return next(way(score, x, plain(x))).numpy()
-
-
-def _critic(model: "Model") -> Any:
-    """A picture → what the critic says, in words, and the map."""
-    import torch
-
-    from gesso.contract.family import Condition, Judge
-
-    family = model.family
-    if not isinstance(family, Judge):
-        raise GessoError(
-            f"The family {family.name} has no critic to be explained.", "Choose --judge labels, or a run of a GAN."
-        )
-
-    def judge(x: "Tensor", number: int, method: str) -> tuple[float, str, Any]:
-        def score(many: "Tensor", label: int = number) -> "Tensor":
-            asked = torch.full((len(many),), label) if model.labels else None
-            return family.judge(many, Condition(label=asked)).float()
-
-        with torch.no_grad():
-            if number < 0 and model.labels:  # as what it looks most real
-                number = max(range(len(model.labels)), key=lambda label: float(score(x, label)))
-            value = float(score(x, number))
-        return value, f"{value:+.2f}", _mapped(lambda many: score(many, number), x, method)
-
-    return judge
-
-
-def _classifier(learned: "Learned", folder: "Run") -> Any:
-    """A picture → how sure the classifier is of its label, or of the likeliest, in words, and the map."""
-    import torch
-
-    from gesso.measure.own import Own, own_of
-
-    names = folder.record["facts"]["labels"]
-    see = own_of(learned.images, learned.numbers, learned.pack.path, learned.pack.fingerprint)
-    network = see.network
-    if len(names) < 2 or not isinstance(network, Own) or not network.labels:
-        raise GessoError("These pictures have no labels that a classifier could learn.", "Import them with labels.")
-
-    def judge(x: "Tensor", number: int, method: str) -> tuple[float, str, Any]:
-        with torch.no_grad():
-            chances = network.logits(network.features(x)).softmax(1)[0]
-        asked = number if number >= 0 else int(chances.argmax())
-
-        def score(many: "Tensor") -> "Tensor":
-            return network.logits(network.features(many)).log_softmax(1)[:, asked]
-
-        value = float(chances[asked])
-        return value, f"{names[asked]} {value:.0%}", _mapped(score, x, method)
-
-    return judge
-
-
-def heat(image: "np.ndarray", found: "np.ndarray") -> "np.ndarray":
-    """A picture, pale and grey, under its map: red where that is above zero, blue where below. found: in [-1, 1]."""
-    import numpy as np
-
-    opaque = image[..., :3].astype(float)
-    if image.shape[2] == 4:
-        opaque = opaque + 255 - image[..., 3:].astype(float)
-    grey = 255 - (255 - opaque.mean(2)) * 0.45
-    strength = np.abs(found).clip(0, 1)[..., None] ** 0.7 * 0.85
-    colour = np.where(found[..., None] > 0, np.array([200, 30, 40]), np.array([20, 80, 190]))
-    return (grey[..., None] * (1 - strength) + colour * strength).round().astype(np.uint8)
-
-
-def _words(options: ExplainOptions, facts: dict[str, Any]) -> str:
+def _words(judge: str, facts: dict[str, Any]) -> str:
     first = "made" if "made" in facts else "given"
     means = [sum(facts[key]) / len(facts[key]) for key in (first, "learned")]
-    if options.judge == "critic":
+    if judge == "critic":
         return f"The critic's judgement is {means[0]:+.2f} of {first} pictures and {means[1]:+.2f} of learned ones."
     return (
         f"The classifier is {means[0]:.0%} sure of the labels of {first} pictures and {means[1]:.0%} of learned ones'."
