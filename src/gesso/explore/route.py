@@ -1,5 +1,6 @@
 """Ways through what a model draws, and how fast to go along them."""
 
+import itertools
 from collections.abc import Generator
 from typing import Literal
 
@@ -10,12 +11,14 @@ from torch import Tensor
 from gesso.contract.steer import Styled
 from gesso.errors import GessoError
 from gesso.explore.space import Points, Space
+from gesso.explore.timing import Change, Pace
 
-__all__ = ["Curve", "Route", "evenly", "frames_of"]
+__all__ = ["Curve", "Route", "frames_of"]
 
 Curve = Literal["smooth", "straight"]
 AT_ONCE = 32  # pictures between two reports
 ROUNDS = 2  # of drawing all frames and moving them to where equal times mean equal change
+STEADY = Pace()
 
 
 class Route:
@@ -32,7 +35,8 @@ class Route:
         labels = set() if keys.label is None else {*keys.label.tolist()}
         if len(labels) > 1 or len({*(keys.text or ())}) > 1:
             raise GessoError("A path leads through pictures of one label or text.", "Name it: --label or --text.")
-        self.keys, self.loop, self.curve = keys, loop, curve
+        self.keys, self.loop = keys, loop
+        self.curve: Curve = curve
         self.parts = len(keys) if loop else len(keys) - 1
         self.round = not isinstance(space.family, Styled)
 
@@ -74,40 +78,66 @@ def _slerp(a: Float[Tensor, "n m"], b: Float[Tensor, "n m"], t: Float[Tensor, "n
     return torch.where(small, torch.lerp(a, b, t), mixed * torch.lerp(long_a, long_b, t))
 
 
-def evenly(times: Float[Tensor, " n"], change: Float[Tensor, " n"], end: float = 1.0) -> Float[Tensor, " n"]:
-    """Times moved so that the same happens between any two. change: between each and the next, the last and `end`."""
-    whole = torch.cat([change.new_zeros(1), change.double().cumsum(0)])
-    marks = torch.cat([times.double(), times.new_tensor([end], dtype=torch.float64)])
-    wanted = torch.linspace(0, float(whole[-1]), len(times) + 1, dtype=torch.float64)[:-1]
-    after = torch.searchsorted(whole, wanted, right=True).clamp(1, len(times))
-    step = (whole[after] - whole[after - 1]).clamp(min=1e-12)
-    share = ((wanted - whole[after - 1]) / step).clamp(0, 1)
-    return torch.lerp(marks[after - 1], marks[after], share).float()
-
-
 def frames_of(
-    space: Space, path: Route, count: int, even: bool = True, moves: Float[Tensor, "n l d"] | None = None
+    space: Space,
+    path: Route,
+    count: int,
+    even: bool = True,
+    moves: Float[Tensor, "n l d"] | None = None,
+    pace: Pace = STEADY,
+    truncation: Float[Tensor, " n"] | None = None,
 ) -> Generator[tuple[int, int], None, Float[Tensor, "n c h w"]]:
     """So many pictures along a path, in [-1, 1]; yields how many are drawn, and of how many.
 
     Of a path that does not return, the last picture is its end; of one that does, the one before its beginning.
-    even: every picture is as unlike the next as all others are (root mean square of pixels). moves: what is added to
-    the codes of each, such as sliders that move.
+    even: where the pace is the same, every picture is as unlike the next as all others are (root mean square of
+    pixels). moves: what is added to the codes of each, such as sliders that move. pace: where keys have their frames,
+    how it goes from key to key. truncation: the knob of that name at each picture; raises GessoError where the family
+    has none.
     """
-    rounds = ROUNDS if even and count > 2 else 0
-    times = torch.arange(count) / (count if path.loop else max(count - 1, 1))
+    if truncation is not None and "truncation" not in type(space.knobs).model_fields:
+        raise GessoError(f"The family {space.family.name} has no truncation.", "Leave --truncation out.")
+    rounds, end = ROUNDS if even and count > 2 else 0, count if path.loop else max(count - 1, 1)
+    times = pace.times(path.parts, end)
     for number in range(rounds + 1):
-        points, images = path.at(times), list[Tensor]()
+        points, painters = _places(space, path, times[:count], truncation)
         points = points if moves is None else points.at(points.codes + moves.to(points.codes))
-        for first in range(0, count, AT_ONCE):
-            images.append(space.pictures(points[first : first + AT_ONCE]))
-            yield number * count + min(first + AT_ONCE, count), count * (rounds + 1)
-        if number == rounds:
-            return torch.cat(images)
+        images, done = list[Tensor](), 0
+        for painter, some in painters:
+            for first in range(0, len(some), AT_ONCE):
+                images.append(painter.pictures(points[some[first : first + AT_ONCE]]))
+                done += len(images[-1])
+                yield number * count + done, count * (rounds + 1)
         drawn = torch.cat(images)
+        if number == rounds:
+            return drawn
         change = (drawn - drawn.roll(-1, 0)).square().mean((1, 2, 3)).sqrt()
-        if path.loop:
-            times = evenly(times, change)
-        else:  # the end stays the end
-            times = torch.cat([evenly(times[:-1], change[:-1]), times[-1:]])
+        last = end if path.loop or pace.last is None else pace.last
+        times = pace.times(path.parts, end, Change(times[: last + 1], change[:last]))
     raise AssertionError("the last round returns")
+
+
+def _places(
+    space: Space, path: Route, times: Float[Tensor, " n"], truncation: Float[Tensor, " n"] | None
+) -> tuple[Points, list[tuple[Space, range]]]:
+    """The points of a path at times; and which of them are to be drawn together, by which space.
+
+    Where truncation changes, the path leads through its keys as each truncation has them. Codes that a family makes of
+    latents are truncated already, so that they can be drawn together.
+    """
+    count = len(times)
+    if truncation is None:
+        return path.at(times), [(space, range(count))]
+    points, painters, first = list[Points](), list[tuple[Space, range]](), 0
+    for value, same in itertools.groupby(truncation.tolist()):
+        some = range(first, first + len([*same]))
+        first = some.stop
+        tamed = Space(space.family, space.knobs.model_copy(update={"truncation": value}))
+        keys = path.keys if path.round else tamed.of(path.keys.z, path.keys.label, path.keys.text)
+        points.append(Route(tamed, keys, path.loop, path.curve).at(times[some.start : some.stop]))
+        painters.append((tamed, some))
+    one = points[0]
+    z, codes = torch.cat([some.z for some in points]), torch.cat([some.codes for some in points])
+    label = None if one.label is None else one.label[:1].expand(count)
+    everything = Points(z, codes, label, None if one.text is None else one.text[:1] * count)
+    return everything, painters if path.round else [(space, range(count))]

@@ -12,29 +12,39 @@ from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.marks.picture import as_pil, on_ground
 from gesso.marks.recipe import Recipe, as_json, xmp
+from gesso.marks.sound import Sound
 
-__all__ = ["FILMS", "Film", "check_film", "encode_film"]
+__all__ = ["FILMS", "SOUNDING", "Film", "check_film", "encode_film"]
 
 Film = Literal["mp4", "webm", "webp", "gif", "apng"]
 FILMS: tuple[str, ...] = get_args(Film)
 CODECS = {"mp4": "libx264", "webm": "libvpx-vp9"}
+SOUNDING = {"mp4": "aac", "webm": "libopus"}  # films that can carry a sound, and how
+SAMPLES = 48_000  # of a film's sound a second: what Opus takes
+BITS = 160_000  # of a film's sound a second
 WHITE = np.uint8(255)
 SOURCE = "trainedAlgorithmicMedia"
 
 
 def encode_film(
-    frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None = None, scale: int = 1
+    frames: Sequence[UInt8[np.ndarray, "h w c"]],
+    suffix: str,
+    fps: float,
+    recipe: Recipe | None = None,
+    scale: int = 1,
+    sound: Sound | None = None,
 ) -> bytes:
     """Pictures as the bytes of a film that begins anew at its end.
 
     frames: `h w c`, premultiplied where c = 4. fps: pictures a second, of GIF at most 50. scale: pixels of a side for
-    each pixel. WebP and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises
-    GessoError for another suffix, and where PyAV or its codec is missing.
+    each pixel. sound: from its beginning, as long as the film, in MP4 (AAC) and WebM (Opus); others are silent. WebP
+    and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises GessoError for
+    another suffix, and where PyAV or its codec is missing.
     """
-    suffix = check_film(suffix)
+    suffix = check_film(suffix, sound is not None)
     large = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
     if suffix in CODECS:
-        return _video(large, suffix, fps, recipe)
+        return _video(large, suffix, fps, recipe, sound)
     packet, out = xmp(recipe, SOURCE, __version__), io.BytesIO()
     ends = [round(1000 * (number + 1) / fps) for number in range(len(large))]
     options: dict[str, Any] = {"save_all": True, "loop": 0}
@@ -56,8 +66,11 @@ def encode_film(
     return out.getvalue()
 
 
-def check_film(suffix: str) -> str:
-    """The kind of film that a suffix names; raises GessoError where it is none, or cannot be written here."""
+def check_film(suffix: str, sound: bool = False) -> str:
+    """The kind of film that a suffix names; raises GessoError where it is none, or cannot be written here.
+
+    sound: whether it is to carry one, where it can.
+    """
     suffix = suffix.lower().lstrip(".")
     if suffix not in FILMS:
         raise GessoError(f"Films cannot be written as '.{suffix}'.", nearest(suffix or "?", FILMS))
@@ -70,8 +83,9 @@ def check_film(suffix: str) -> str:
             f"Films as .{suffix} need PyAV, which is not installed.",
             "Install it (pip install 'gesso[video]'), or choose webp, gif or apng.",
         ) from None
-    if CODECS[suffix] not in av.codecs_available:
-        raise GessoError(f"This PyAV has no {CODECS[suffix]}.", "Choose webp, gif or apng, or another build of PyAV.")
+    for codec in (CODECS[suffix], SOUNDING[suffix])[: 1 + sound]:
+        if codec not in av.codecs_available:
+            raise GessoError(f"This PyAV has no {codec}.", "Choose webp, gif or apng, or another build of PyAV.")
     return suffix
 
 
@@ -84,7 +98,9 @@ def _palettes(frames: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[Image.Image]
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
 
 
-def _video(frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None) -> bytes:
+def _video(
+    frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None, sound: Sound | None
+) -> bytes:
     from fractions import Fraction
 
     import av
@@ -98,11 +114,43 @@ def _video(frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float
         stream: Any = film.add_stream(CODECS[suffix], rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = wide + wide % 2, high + high % 2, "yuv420p"
         stream.options = {"crf": "16", "preset": "medium"} if suffix == "mp4" else {"crf": "20", "b": "0"}
-        for frame in frames:
+        heard = None if sound is None else _Heard(film, suffix, sound, len(frames) / fps)
+        for number, frame in enumerate(frames):
             rgb = on_ground(frame, WHITE) if frame.shape[2] == 4 else frame.repeat(3 if frame.shape[2] == 1 else 1, 2)
             even = np.pad(rgb, ((0, high % 2), (0, wide % 2), (0, 0)), mode="edge")
             for packet in stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")):
                 film.mux(packet)
+            if heard is not None:
+                heard.until((number + 1) / fps)
         for packet in stream.encode():
             film.mux(packet)
+        if heard is not None:
+            heard.end()
     return out.getvalue()
+
+
+class _Heard:
+    """A film's sound, written beside its pictures."""
+
+    def __init__(self, film: Any, suffix: str, sound: Sound, seconds: float):
+        self.film, self.sound, self.done = film, sound, 0
+        self.samples = sound.lasting(seconds)
+        self.layout = "mono" if self.samples.shape[1] == 1 else "stereo"
+        self.stream = film.add_stream(SOUNDING[suffix], rate=SAMPLES, layout=self.layout)
+        self.stream.bit_rate = BITS
+
+    def until(self, seconds: float) -> None:
+        """Write up to there."""
+        import av
+
+        end = min(round(seconds * self.sound.rate), len(self.samples))
+        if end == self.done:
+            return
+        some = np.ascontiguousarray(self.samples[self.done : end].T, dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(some, format="fltp", layout=self.layout)
+        frame.sample_rate, frame.pts, self.done = self.sound.rate, self.done, end
+        self.film.mux(self.stream.encode(frame))
+
+    def end(self) -> None:
+        """Write what is left."""
+        self.film.mux(self.stream.encode(None))

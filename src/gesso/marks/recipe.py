@@ -118,7 +118,7 @@ class Recipe(Options):
     device: Word = Field(default="cpu", description="Kind of device that drew it.")
     precision: Word = Field(default="float32", description="Precision of the arithmetic.")
     inputs: dict[str, Word] | None = Field(
-        default=None, description="SHA-256 of the picture that was translated, by its name."
+        default=None, description="SHA-256 of what it was made from beside the model, by its name."
     )
     options: dict[str, JsonValue] | None = Field(default=None, description="Choices of what was done to it before.")
     original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
