@@ -106,6 +106,8 @@ def test_pictures_of_a_run_are_mixed(few, tmp_path, how, count):
     [
         ({"seeds": "3"}, "two seeds or more to breed"),
         ({"seeds": "3;4"}, "names no seeds"),
+        ({"seeds": "3", "how": "join"}, "two seeds or more to join"),
+        ({"how": "join", "mask": "none.png"}, "There is no file"),
         ({"how": "cross"}, "not made layer by layer"),
         ({"how": "blend", "weights": "1"}, "as many weights"),
         ({"how": "blend", "weights": "1,x"}, "are no weights"),
@@ -116,3 +118,23 @@ def test_what_cannot_be_mixed_is_said(few, options, said):
     with pytest.raises(GessoError) as told:
         gesso.run("mix", **({"run": "few", "seeds": "3,4"} | options), home=few)
     assert said in f"{told.value}"
+
+
+def test_pictures_of_a_run_are_joined(few, tmp_path):
+    """The first with each other, by a region or a mask; the same command gives the same bytes."""
+    left = Image.new("L", (16, 16), 0)
+    left.paste(255, (0, 0, 8, 16))
+    left.save(tmp_path / "mask.png")
+    how = {"run": "few", "seeds": "3,4,5", "how": "join", "home": few}
+    page, *pictures = gesso.run("mix", region="left", out=tmp_path / "a", **how).paths
+    _, *masked = gesso.run("mix", mask=tmp_path / "mask.png", out=tmp_path / "b", **how).paths
+    again = gesso.run("mix", region="left", out=tmp_path / "c", **how).paths
+    assert len(pictures) == 2
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in (page, *pictures)]
+    for one, other in zip(pictures, masked, strict=True):
+        with Image.open(one) as a, Image.open(other) as b:
+            assert a.tobytes() == b.tobytes()
+    recipe, named = read_recipe(pictures[1]), read_recipe(masked[0])
+    assert recipe.options | {"how": "join", "region": "left", "edge": 0.2, "number": 2} == recipe.options
+    assert recipe.inputs is None
+    assert [*named.inputs] == ["mask.png"]

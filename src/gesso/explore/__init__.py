@@ -2,13 +2,17 @@
 
 `attributes`: what can be seen of a picture, in figures. `space`: the numbers by which a family is steered. `sliders`:
 directions with names. `kept`: sliders beside their run, and drawing with them. `route`: ways through what is drawn.
-`mix`: pictures of pictures.
+`timing`: when a film shows what. `sound`: what is heard in a sound. `mix`: pictures of pictures. `regions`: one picture
+of several. `drag`: points brought to a place. `live`: one picture after the other, as sliders move.
 """
 
 from gesso.explore.attributes import ATTRIBUTES, Attribute, attributes
+from gesso.explore.drag import Dragged, dragged
 from gesso.explore.inversion import Found, invert
 from gesso.explore.kept import Steering, Wish, again, called, chosen, keep, kept, wished
+from gesso.explore.live import Explorer
 from gesso.explore.mix import blended, bred, crossed, near
+from gesso.explore.regions import joined, region
 from gesso.explore.route import Route, frames_of
 from gesso.explore.sliders import Slider, find
 from gesso.explore.space import Points, Space
@@ -16,6 +20,8 @@ from gesso.explore.space import Points, Space
 __all__ = [
     "ATTRIBUTES",
     "Attribute",
+    "Dragged",
+    "Explorer",
     "Found",
     "Points",
     "Route",
@@ -30,11 +36,14 @@ __all__ = [
     "called",
     "chosen",
     "crossed",
+    "dragged",
     "find",
     "frames_of",
     "invert",
+    "joined",
     "keep",
     "kept",
     "near",
+    "region",
     "wished",
 ]

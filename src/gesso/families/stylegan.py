@@ -13,7 +13,7 @@ graph, so that what is exported draws what the program draws.
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import ClassVar, Literal
 
 import torch
@@ -26,10 +26,11 @@ from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, prime
 from gesso.augment import OPERATIONS
 from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Turn
+from gesso.contract.steer import Stage
 from gesso.errors import GessoError
 from gesso.nn import Project, channels_at, levels, normalised
 from gesso.nn.equalised import EqualConv2d, EqualLinear, minibatch_deviation, pixel_norm
-from gesso.nn.style import Bias, Constant, Double, Halving, Mapping, Modulated, Noise, halving, path_lengths
+from gesso.nn.style import Constant, Halving, Level, Mapping, Modulated, halving, path_lengths, settled, twice
 from gesso.options import Field, Options
 
 R1 = 2e-4  # gamma times pictures a step, a pixel (Karras et al. 2020, ADA, appendix C)
@@ -121,52 +122,10 @@ class Styling(Options):
     mix_from: int = Field(default=2, ge=1, description="The first layer that follows the second style, counted from 0.")
 
 
-def twice(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c H W"]:
-    """The map enlarged bilinearly to twice its sides."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
-
-
-class Level(nn.Module):
-    """One size of the synthesis: modulated convolutions with norm and noise, and a painting of what they made.
-
-    double: how the map is enlarged first; None at the smallest. paints: channels of the painting; 0: there is none.
-    """
-
-    def __init__(self, config: StyleGANConfig, inside: int, outside: int, double: Double, paints: int):
-        super().__init__()
-        ways: list[Double] = [double, None] if double and config.convolutions == 2 else [double]
-        ends = pairwise([inside, *[outside] * len(ways)])
-        convs = [Modulated(a, b, 3, config.style, way) for (a, b), way in zip(ends, ways, strict=True)]
-        self.convs = nn.ModuleList(convs)
-        self.noises = nn.ModuleList(Noise() for _ in ways) if config.noise else None
-        norm = nn.BatchNorm2d if config.batch_norm else Bias
-        self.norms = nn.ModuleList(norm(outside) for _ in ways)
-        residual = config.synthesis == "residual" and double
-        self.around = EqualConv2d(inside, outside, 1, gain=1.0) if residual else None
-        self.paint = Modulated(outside, paints, 1, config.style, None, False) if paints else None
-
-    def forward(
-        self, x: Float[Tensor, "n i h w"], picture: Tensor | None, styles: Sequence[Tensor], noises: Sequence[Tensor]
-    ) -> tuple[Float[Tensor, "n o H W"], Tensor | None]:
-        """The map, and the picture so far. styles: n d, one a convolution; noises: n 1 H W, likewise, or none."""
-        y = x
-        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            y = norm(conv(y, styles[number]))
-            if self.noises is not None and noises:
-                y = self.noises[number](y, noises[number])
-            y = F.leaky_relu(y, 0.2)
-        if self.around is not None:
-            y = (y + twice(self.around(x))) * 0.5**0.5
-        if self.paint is not None:
-            painted = self.paint(y, styles[-1])
-            picture = painted if picture is None else twice(picture) + painted
-        return y, picture
-
-
 class Generator(nn.Module):
     """Mapping and synthesis. mean: of the styles, a running one; length: of the paths, likewise.
 
-    counts: convolutions of each level. layers: styles that a picture has. shapes: height and width of each noise.
+    layers: styles that a picture has; spans: those of each step. shapes: height and width of each noise.
     """
 
     mean: Tensor
@@ -186,17 +145,24 @@ class Generator(nn.Module):
         of_style = nn.Sequential(EqualLinear(config.style, math.prod(start), gain=1.0), nn.Unflatten(1, start))
         self.start = of_style if config.start == "style" else Constant(start)
         steps: list[Level] = []
+        residual = config.synthesis == "residual"
         for i, (a, b) in enumerate(pairwise([widths[0], *widths])):
-            paints = config.synthesis == "skip" or (config.full and i == n)
-            steps.append(Level(config, a, b, config.enlarge if i else None, facts.channels if paints else 0))
+            paints = facts.channels if not residual or (config.full and i == n) else 0
+            steps.append(
+                Level(
+                    a, b, config.style, config.enlarge if i else None, paints, config.convolutions,
+                    config.noise, config.batch_norm, residual,
+                )
+            )  # fmt: skip
         self.steps = nn.ModuleList(steps)
         last = (widths[-1], facts.channels, 3, config.style, config.enlarge, False)
         self.last = None if config.full else Modulated(*last)
         self.bounded = config.bounded
         self.colour = nn.Parameter(torch.zeros(facts.channels, 1, 1))
-        self.counts = [len(step.convs) for step in steps]
-        self.layers = sum(self.counts) + (not config.full)
-        sizes = [(h << i, w << i) for i, count in enumerate(self.counts) for _ in range(count)]
+        ends = [0, *accumulate(len(step.convs) for step in steps)]
+        self.layers = ends[-1] + (not config.full)
+        self.spans = [range(*pair) for pair in pairwise([*ends, self.layers] if self.last else ends)]
+        sizes = [(h << i, w << i) for i, step in enumerate(steps) for _ in step.convs]
         self.shapes = sizes if config.noise else []
         self.register_buffer("mean", torch.zeros(config.style))
         self.register_buffer("length", torch.zeros(()))
@@ -208,16 +174,26 @@ class Generator(nn.Module):
 
     def forward(self, styles: Float[Tensor, "n l d"], noises: Sequence[Tensor] = ()) -> Float[Tensor, "n c h w"]:
         """Pictures, beyond [-1, 1] where nothing bounds them. styles: one a layer; noises: n 1 h w, of `shapes`."""
-        x, picture, used = self.start(styles[:, 0]), None, 0
-        for step, count in zip(self.steps, self.counts, strict=True):
-            x, picture = step(x, picture, styles[:, used : used + count].unbind(1), noises[used : used + count])
-            used += count
-        if self.last is not None:
-            painted = self.last(x, styles[:, -1])
-            picture = painted if picture is None else twice(picture) + painted
+        x = picture = None
+        for number, span in enumerate(self.spans):
+            some = noises[span.start : span.stop]
+            x, picture = self.step(number, x, picture, styles[:, span.start : span.stop].unbind(1), some)
         assert picture is not None  # the last step paints where no other does
+        return picture
+
+    def step(
+        self, number: int, x: Tensor | None, picture: Tensor | None, styles: Sequence[Tensor], noises: Sequence[Tensor]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """From the map and the picture before one of `spans` to those after it; styles and noises are its own."""
+        if number < len(self.steps):
+            x, picture = self.steps[number](self.start(styles[0]) if x is None else x, picture, styles, noises)
+        elif self.last is not None:
+            painted = self.last(x, styles[0])
+            picture = painted if picture is None else twice(picture) + painted
+        if number + 1 < len(self.spans) or picture is None:
+            return x, picture
         picture = picture + self.colour
-        return torch.tanh(picture) if self.bounded else picture
+        return x, torch.tanh(picture) if self.bounded else picture
 
 
 class Critic(nn.Module):
@@ -297,11 +273,33 @@ class Drawing(nn.Module):
 
     def paint(self, styles: Float[Tensor, "n l d"], z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1] of styles, with the noise of latents."""
+        return self.generator(styles, self.noises(z, range(self.maps))).clamp(-1, 1)
+
+    def noises(self, z: Float[Tensor, "n k"], layers: range) -> list[Float[Tensor, "n 1 h w"]]:
+        """The noise of latents in some layers."""
         shares = pixel_norm(z[:, :MAPS]) * MAPS**-0.5  # on the sphere: the mixture's variance is one
-        noises = [
-            torch.einsum("nm,mhw->nhw", shares, self.get_buffer(f"map{number}"))[:, None] for number in range(self.maps)
-        ]
-        return self.generator(styles, noises).clamp(-1, 1)
+        maps = [self.get_buffer(f"map{number}") for number in layers if number < self.maps]
+        return [torch.einsum("nm,mhw->nhw", shares, some)[:, None] for some in maps]
+
+
+class Part(nn.Module):
+    """One step of a drawing, as `contract.steer.Stage` has it."""
+
+    def __init__(self, drawing: Drawing, number: int):
+        super().__init__()
+        self.drawing, self.number, steps = drawing, number, drawing.generator.steps
+        self.painted = any(step.paint is not None for step in [*steps][:number])
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """The map and the picture so far, where there are some, styles and latents → map and picture, or the last."""
+        generator, held = self.drawing.generator, 1 + self.painted if self.number else 0
+        x, picture = (*given[:held], None, None)[:2]
+        styles, z = given[held : held + 2]
+        span = generator.spans[self.number]
+        some = styles[:, span.start : span.stop].unbind(1)
+        x, picture = generator.step(self.number, x, picture, some, self.drawing.noises(z, span))
+        made = (x, picture) if self.number + 1 < len(generator.spans) else (picture,)
+        return tuple(one for one in made if one is not None)
 
 
 class StyleGAN(Adversarial[StyleGANConfig, Styling]):
@@ -405,6 +403,11 @@ class StyleGAN(Adversarial[StyleGANConfig, Styling]):
     ) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the synthesis."""
         yield Drawing(self.generator, knobs, self.config.latent).to(z.device).paint(codes, z).float()
+
+    def stages(self, knobs: Styling) -> list[Stage]:
+        """One a step of the synthesis, whose weights are computed once."""
+        drawing = settled(Drawing(self.generator, knobs, self.config.latent)).to(self.generator.mean.device)
+        return [Stage(Part(drawing, number).eval(), span) for number, span in enumerate(self.generator.spans)]
 
     def core(self, knobs: Styling) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and conditions to pictures."""

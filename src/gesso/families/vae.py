@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gesso.conditioning import AskedDecoder, Conditions
 from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts, Learning, Turn
 from gesso.contract.known import Known
+from gesso.contract.steer import Stage
 from gesso.losses import gaussian_kl
 from gesso.nn import channels_at, levels
 from gesso.nn.coupling import Couplings
@@ -108,6 +109,18 @@ class Artist(nn.Module):
     def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Float[Tensor, "n c h w"]:
         """Pictures in [-1, 1]."""
         return self.decoder(z if self.prior is None else self.prior(z, *given), *given)
+
+
+class Painting(nn.Module):
+    """The decoder, as `contract.steer.Stage` has it."""
+
+    def __init__(self, decoder: nn.Module):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, codes: Float[Tensor, "n 1 d"], z: Tensor, *given: Tensor) -> tuple[Float[Tensor, "n c h w"]]:
+        """The picture alone."""
+        return (self.decoder(codes[:, 0], *given).float(),)
 
 
 class Prior(nn.Module):
@@ -243,6 +256,10 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
     ) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the decoder."""
         yield self.parts["decoder"](codes[:, 0], *self.inputs(condition, len(z))).float()
+
+    def stages(self, knobs: VAEKnobs) -> list[Stage]:
+        """One: the decoder."""
+        return [Stage(Painting(self.parts["decoder"]).eval(), range(1))]
 
     def encode(self, image: Float[Tensor, "n c h w"], condition: Condition) -> Float[Tensor, "n d"]:
         """The mean of the posterior."""

@@ -4,9 +4,11 @@ Karras et al. 2019, "A Style-Based Generator Architecture"; Karras et al. 2020, 
 Quality of StyleGAN".
 """
 
+import copy
 import math
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,12 @@ from torch import Tensor, nn
 from gesso.nn.blocks import normalised
 from gesso.nn.equalised import EqualConv2d, EqualLinear, pixel_norm
 
-__all__ = ["Bias", "Constant", "Double", "Halving", "Mapping", "Modulated", "Noise", "halving", "path_lengths"]
+__all__ = [
+    "Bias", "Constant", "Double", "Halving", "Level", "Mapping", "Modulated", "Noise", "halving", "path_lengths",
+    "settled", "twice",
+]  # fmt: skip
+
+Some = TypeVar("Some", bound=nn.Module)
 
 Double = Literal["nearest", "bilinear"] | None  # how a map is enlarged to twice its sides; None: it is not
 
@@ -72,6 +79,7 @@ class Modulated(nn.Module):
         self.affine = EqualLinear(style, inside, gain=1.0, bias=1.0)
         self.demodulate = demodulate
         self.boxes = BOXES[double]
+        self.constants: tuple[Tensor, Tensor] | None = None
 
     def taps(self) -> Float[Tensor, "o i k k"]:
         """The weights, equalised, and convolved with the enlargement's filter."""
@@ -80,19 +88,39 @@ class Modulated(nn.Module):
             weight = F.avg_pool2d(F.pad(weight, [1] * 4), 2, 1)  # o i k k -> o i k+1 k+1
         return weight
 
+    def kernel(self) -> tuple[Float[Tensor, "..."], Float[Tensor, "o i"]]:
+        """The weights as the convolution takes them, and the power of each, which demodulation undoes."""
+        if self.constants is not None:
+            return self.constants
+        weight = self.taps()
+        power = weight.square().sum((2, 3)) / (4 if self.boxes else 1)  # each of four pixels made of one sees a quarter
+        return (weight.flip(2, 3).transpose(0, 1) if self.boxes else weight), power
+
+    def settle(self) -> None:
+        """Compute them once and for all: for weights that learn no more, on the device where they are."""
+        weight, power = self.kernel()
+        self.constants = weight.detach().clone(memory_format=torch.contiguous_format), power.detach().clone()
+
     def forward(self, x: Float[Tensor, "n i h w"], style: Float[Tensor, "n d"]) -> Float[Tensor, "n o H W"]:
         """Without a bias. H, W: h, w or twice as much."""
         with torch.autocast(x.device.type, enabled=False):
-            s, weight = self.affine(style.float()), self.taps()
-            taps = 4 if self.boxes else 1  # each of the four pixels made of one sees a quarter of them
-            power = weight.square().sum((2, 3)) / taps  # o i
+            s, (weight, power) = self.affine(style.float()), self.kernel()
             back = torch.rsqrt(s.square() @ power.T + 1e-8) if self.demodulate else None
         x = x * s[:, :, None, None].to(x.dtype)
         if self.boxes:
-            x = F.conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2, padding=weight.shape[-1] // 2 - 1)
+            x = F.conv_transpose2d(x, weight, stride=2, padding=weight.shape[-1] // 2 - 1)
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         return x if back is None else x * back[:, :, None, None].to(x.dtype)
+
+
+def settled(module: Some) -> Some:
+    """A copy that draws and learns no more: what its modulated convolutions make of their weights is computed once."""
+    module = copy.deepcopy(module).eval().requires_grad_(False)
+    for one in module.modules():
+        if isinstance(one, Modulated):
+            one.settle()
+    return module
 
 
 class Constant(nn.Module):
@@ -129,6 +157,59 @@ class Noise(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n c h w"]:
         """noise: from N(0, 1)."""
         return x + (self.strength * noise).to(x.dtype)
+
+
+def twice(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c H W"]:
+    """The map enlarged bilinearly to twice its sides."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+class Level(nn.Module):
+    """One size of a synthesis: modulated convolutions with norm and noise, and a painting of what they made.
+
+    double: how the map is enlarged first; None at the smallest. paints: channels of the painting; 0: there is none.
+    residual: the map goes around the convolutions, too, where it is enlarged.
+    """
+
+    def __init__(
+        self,
+        inside: int,
+        outside: int,
+        style: int,
+        double: Double,
+        paints: int,
+        convolutions: int = 1,
+        noise: bool = False,
+        batch_norm: bool = False,
+        residual: bool = False,
+    ):
+        """style: numbers of a style vector. convolutions: 1 or 2, of which the smallest level has one."""
+        super().__init__()
+        ways: list[Double] = [double, None] if double and convolutions == 2 else [double]
+        ends = pairwise([inside, *[outside] * len(ways)])
+        convs = [Modulated(a, b, 3, style, way) for (a, b), way in zip(ends, ways, strict=True)]
+        self.convs = nn.ModuleList(convs)
+        self.noises = nn.ModuleList(Noise() for _ in ways) if noise else None
+        self.norms = nn.ModuleList((nn.BatchNorm2d if batch_norm else Bias)(outside) for _ in ways)
+        self.around = EqualConv2d(inside, outside, 1, gain=1.0) if residual and double else None
+        self.paint = Modulated(outside, paints, 1, style, None, False) if paints else None
+
+    def forward(
+        self, x: Float[Tensor, "n i h w"], picture: Tensor | None, styles: Sequence[Tensor], noises: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, "n o H W"], Tensor | None]:
+        """The map, and the picture so far. styles: n d, one a convolution; noises: n 1 H W, likewise, or none."""
+        y = x
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            y = norm(conv(y, styles[number]))
+            if self.noises is not None and noises:
+                y = self.noises[number](y, noises[number])
+            y = F.leaky_relu(y, 0.2)
+        if self.around is not None:
+            y = (y + twice(self.around(x))) * 0.5**0.5
+        if self.paint is not None:
+            painted = self.paint(y, styles[-1])
+            picture = painted if picture is None else twice(picture) + painted
+        return y, picture
 
 
 def halving(inside: int, outside: int, spectral: bool) -> nn.Module:

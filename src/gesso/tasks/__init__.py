@@ -65,6 +65,9 @@ TASKS: dict[str, Entry] = {
     "mix": Entry(
         "gesso.tasks.mix:Mix", "Make", "Draw new pictures from those of a few seeds: between them, or like them."
     ),
+    "drag": Entry(
+        "gesso.tasks.drag:Drag", "Make", "Drag points of a picture that a generator drew to where they shall be."
+    ),
     "animate": Entry(
         "gesso.tasks.animate:Animate", "Make", "Make a film of a way through what a generator draws, from seed to seed."
     ),

@@ -1,6 +1,7 @@
 """`gesso mix`: new pictures from those of a few seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,11 +11,12 @@ from gesso.options import Field, Options
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from gesso.explore import Points, Space
     from gesso.sample import Model
 
-KEPT = {"how", "seeds", "weights", "layer", "count", "change", "seed"}  # choices that a recipe tells
+KEPT = {"how", "seeds", "weights", "layer", "count", "change", "seed", "region", "edge"}  # choices that a recipe tells
 COLUMNS = 8  # pictures in a row of the sheet
 
 
@@ -23,18 +25,30 @@ class MixOptions(Options):
 
     blend: one picture between all of them, by weights. breed: children, each of two of them, a little changed. near:
     neighbours, more or less far away. cross: coarse layers of the first with the fine ones of each other (stylegan).
-    Beside the pictures comes a sheet, with those of the seeds above.
+    join: the first, but for a region, which is from each other. Beside the pictures comes a sheet, with those of the
+    seeds above.
     """
 
     run: str = Field(description="The run: its number, its name, or its data set for the latest.")
     seeds: str = Field(description="Seeds of the pictures to begin with, with commas.")
-    how: Literal["blend", "breed", "near", "cross"] = Field(default="breed", description="What to make of them.")
+    how: Literal["blend", "breed", "near", "cross", "join"] = Field(
+        default="breed", description="What to make of them."
+    )
     count: int = Field(default=8, ge=1, le=10_000, description="How many children or neighbours.")
     change: float = Field(
         default=0.3, ge=0, le=1, description="How much of children and neighbours is new: 0 nothing, 1 all."
     )
     weights: str = Field(default="", description="Of a blend: how much of each seed, with commas; alike if not given.")
     layer: int = Field(default=2, ge=1, description="Of a cross: the first layer of the others, counted from 0.")
+    region: Literal["left", "right", "top", "bottom", "middle"] = Field(
+        default="right", description="Of a join: the part that is from the others; the rest is from the first."
+    )
+    mask: Path | None = Field(
+        default=None, description="Instead of a region: a picture of this model's size, white where it is."
+    )
+    edge: float = Field(
+        default=0.2, ge=0, le=1, description="Of a join: how far one passes into the other, as a share of the side."
+    )
     seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of what is new in children and neighbours.")
     label: str | None = Field(default=None, description="What to draw; each seed's own label if not given.")
     text: str | None = Field(default=None, description="What to draw; each seed's own caption if not given.")
@@ -69,15 +83,17 @@ class Mix(Task[MixOptions]):
         knobs = tasks.knobs_of(model, options.set, asked)
         space = Space(model.family, knobs)
         parents = space.points(seeds, *tasks.asked_of(model, options.label, options.text))
-        children = _children(space, parents, options)
+        children, inputs = _children(space, parents, options), _inputs(options)
         shown, paths = [*to_uint8(space.pictures(parents))], list[Path]()
         named = "-".join(map(str, seeds[:8]))
         made = list["np.ndarray"]()
-        for number, child in enumerate(children, 1):
-            image = to_uint8(space.pictures(child))[0]
+        for number, (child, picture) in enumerate(children, 1):
+            image = to_uint8(picture())[0]
             kept = options.model_dump(include=KEPT, mode="json") | {"number": number}
             drawn = Drawn(seeds[0], _label(model, child), image, text=child.text[0] if child.text else None)
-            recipe = model.recipe(drawn, knobs).model_copy(update={"task": "mix", "options": kept})
+            recipe = model.recipe(drawn, knobs).model_copy(
+                update={"task": "mix", "options": kept, "inputs": inputs or None}
+            )
             data = encode(image, options.format, recipe if options.recipe else None)
             name = f"{model.title}_{options.how}{named}_{number:04d}.{options.format}"
             paths.append(place(folder / name, data))
@@ -93,19 +109,57 @@ class Mix(Task[MixOptions]):
         yield Result(f"{what} of the seeds {options.seeds}, by {model.run}.", (first, *paths), facts)
 
 
-def _children(space: "Space", parents: "Points", options: MixOptions) -> "list[Points]":
-    """Points to draw, one at a time."""
+def _children(space: "Space", parents: "Points", options: MixOptions) -> "list[tuple[Points, Callable[[], Tensor]]]":
+    """What to draw: points, each with the way to its picture."""
+    if options.how == "join":
+        return _joins(space, parents, options)
+    return [(point, partial(space.pictures, point)) for point in _points(space, parents, options)]
+
+
+def _points(space: "Space", parents: "Points", options: MixOptions) -> "list[Points]":
     from gesso.explore import blended, bred, crossed, near
 
     if options.how == "blend":
         return [blended(space, parents, _weights(options, len(parents)))]
-    if options.how != "near" and len(parents) < 2:
-        raise GessoError(f"It takes two seeds or more to {options.how}.", "Name them: --seeds 7,12.")
+    if options.how != "near":
+        _several(parents, options)
     if options.how == "cross":
         return crossed(space, parents, options.layer)
     make = bred if options.how == "breed" else near
     some = make(space, parents, options.count, options.change, options.seed)
     return [some[[number]] for number in range(options.count)]
+
+
+def _joins(space: "Space", parents: "Points", options: MixOptions) -> "list[tuple[Points, Callable[[], Tensor]]]":
+    """The first joined with each other."""
+    import torch
+
+    from gesso.data.picture import open_mask
+    from gesso.explore import joined, region
+
+    _several(parents, options)
+    size = space.family.facts.height, space.family.facts.width
+    mask = (
+        region(options.region, *size)
+        if options.mask is None
+        else torch.from_numpy(open_mask(options.mask, *size)).float()
+    )
+    others = range(1, len(parents))
+    return [(parents[[0]], partial(joined, space, parents[[0, other]], mask, options.edge)) for other in others]
+
+
+def _several(parents: "Points", options: MixOptions) -> None:
+    if len(parents) < 2:
+        raise GessoError(f"It takes two seeds or more to {options.how}.", "Name them: --seeds 7,12.")
+
+
+def _inputs(options: MixOptions) -> dict[str, str]:
+    """The mask, by its name, as a recipe tells it."""
+    from gesso.files import sha256_of
+
+    if options.how != "join" or options.mask is None:
+        return {}
+    return {options.mask.name: sha256_of(options.mask.expanduser())}
 
 
 def _weights(options: MixOptions, count: int) -> list[float]:
