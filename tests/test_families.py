@@ -185,6 +185,11 @@ def test_exports(name, fabric):
     condition = asked(family, Batches(view, facts, seed=0, batch=8), 1)
     *_, image = family.sample(z, condition, family.Knobs())
     torch.testing.assert_close(exported(z, *family.inputs(condition, 1)), image, rtol=1e-4, atol=1e-5)
+    if "truncation" in family.Knobs.model_fields:
+        knobs = family.Knobs.of({"truncation": 0.5})
+        *_, image = family.sample(z, condition, knobs)
+        near = family.core(knobs)[0].eval()(z, *family.inputs(condition, 1))
+        torch.testing.assert_close(near, image, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", list(tasks.families()))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gesso.adversarial import Adversarial, AdversarialConfig, Given, Truncation, primer_critic
 from gesso.contract.family import Batch, Condition, Facts
 from gesso.errors import GessoError
-from gesso.nn import AskedNorm, Doubling, UpBlock, channels_at
+from gesso.nn import AskedNorm, Doubling, Scaled, UpBlock, channels_at
 from gesso.nn.patches import PatchCritic
 from gesso.options import Field
 
@@ -304,7 +304,8 @@ class Translating(Adversarial[Choices, Truncation]):
 
     def core(self, knobs: Truncation) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents, conditions and source to pictures."""
-        return self.parts["generator"], (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))
+        drawing = Scaled(self.parts["generator"], knobs.truncation)
+        return drawing, (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))
 
 
 def continued(x: Float[Tensor, "n c h w"], step: int) -> Float[Tensor, "n c H W"]:

@@ -167,8 +167,9 @@ def _parts(story: Story) -> str:
     layer = story.table.layer
     said = (
         f"Inside the network, {layer.units} units each paint a map of {layer.size[1]} × {layer.size[0]} places, of "
-        "which the picture is made. Some of them answer to something that has a name. Where one answers in this picture is "
-        "red; beside it stands the picture when that unit is switched off, and when it answers twice as strongly."
+        "which the picture is made. Some of them answer to something that has a name. Where one answers in this "
+        "picture is red; beside it stands the picture when that unit is switched off, and when it answers twice as "
+        "strongly."
     )
     if not story.units:
         return _section("What draws what?", said + " In this network none answers to one thing alone.", [])

@@ -20,7 +20,7 @@ from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Trunc
 from gesso.augment import OPERATIONS
 from gesso.conditioning import AskedDecoder, Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts
-from gesso.nn import DownBlock, Project, channels_at, dcgan_init, levels, normalised
+from gesso.nn import DownBlock, Project, Scaled, channels_at, dcgan_init, levels, normalised
 from gesso.options import Field
 
 
@@ -188,4 +188,5 @@ class GAN(Adversarial[GANConfig, Truncation]):
 
     def core(self, knobs: Truncation) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and conditions to pictures."""
-        return self.parts["generator"], (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))
+        drawing = Scaled(self.parts["generator"], knobs.truncation)
+        return drawing, (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))

@@ -24,7 +24,7 @@ from gesso.adversarial import Adversarial, AdversarialConfig, Given, Made, Trunc
 from gesso.conditioning import Conditioner, Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
-from gesso.nn import AskedNorm, Doubling, Project, UpBlock, channels_at, levels, normalised
+from gesso.nn import AskedNorm, Doubling, Project, Scaled, UpBlock, channels_at, levels, normalised
 from gesso.nn.regional import Coloured, Gridded, Layers, Painter, colours, composite, over, premultiplied
 from gesso.options import Field
 
@@ -374,7 +374,7 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
 
     def sample(self, z: Tensor, condition: Condition, knobs: LayerKnobs) -> Iterator[Float[Tensor, "n c h w"]]:
         """One pass of the generator. Raises GessoError for layers where there are none."""
-        yield self.core(knobs)[0](z * knobs.truncation, *self.inputs(condition, len(z))).float()
+        yield self.core(knobs)[0](z, *self.inputs(condition, len(z))).float()
 
     def core(self, knobs: LayerKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and what is asked for to pictures, or to one of their layers."""
@@ -382,13 +382,12 @@ class Regions(Adversarial[RegionsConfig, LayerKnobs]):
         example = torch.zeros(1, self.config.count * self.config.latent), *self.inputs(Condition(), 1)
         seeds = knobs.foreground_seed, knobs.background_seed
         if isinstance(generator, LayeredGenerator):
-            return Drawing(
-                generator, knobs.layer, [self._half(seed, i, knobs) for i, seed in enumerate(seeds)]
-            ), example
+            halves = [self._half(seed, i, knobs) for i, seed in enumerate(seeds)]
+            return Scaled(Drawing(generator, knobs.layer, halves), knobs.truncation), example
         if knobs.layer != "whole" or seeds != (None, None):
             problem = f"This model draws by the regions of a {self.config.divide}, which are no layers."
             raise GessoError(problem, "Leave out layer, foreground_seed and background_seed.")
-        return generator, example
+        return Scaled(generator, knobs.truncation), example
 
     def _half(self, seed: int | None, which: int, knobs: LayerKnobs) -> Float[Tensor, "1 d"] | None:
         """The foreground's or the background's latent of a seed."""

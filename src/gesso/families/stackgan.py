@@ -23,7 +23,7 @@ from gesso.conditioning import Conditions
 from gesso.contract.family import Batch, Clock, Condition, Facts, Learning
 from gesso.errors import GessoError
 from gesso.losses import gaussian_kl
-from gesso.nn import AskedNorm, Doubling, Match, UpBlock, channels_at, levels, normalised
+from gesso.nn import AskedNorm, Doubling, Match, Scaled, UpBlock, channels_at, levels, normalised
 from gesso.options import Field
 from gesso.text import attend
 
@@ -313,13 +313,17 @@ class StackGAN(Adversarial[StackGANConfig, StackGANKnobs]):
         """The small picture, enlarged, and then the large one."""
         generator = self.parts["generator"]
         assert isinstance(generator, Generator)
-        spread = torch.full_like(z, knobs.variety)
-        spread[:, : self.config.latent] = knobs.truncation
-        stages = generator.stages(z * spread, *self.inputs(condition, len(z)))
+        stages = generator.stages(z * self._spread(knobs).to(z), *self.inputs(condition, len(z)))
         yield F.interpolate(stages.small.float(), scale_factor=float(self.config.shrink))
         yield stages.large.float()
 
     def core(self, knobs: StackGANKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and conditions to large pictures."""
         rng = torch.Generator().manual_seed(0)
-        return self.parts["generator"], (self.prior(1, rng), *self.inputs(Condition(), 1))
+        drawing = Scaled(self.parts["generator"], self._spread(knobs))
+        return drawing, (self.prior(1, rng), *self.inputs(Condition(), 1))
+
+    def _spread(self, knobs: StackGANKnobs) -> Float[Tensor, " d"]:
+        """How far the numbers of a latent may stray: of the picture, then of what the text leaves open."""
+        meaning = self.config.meaning if self.conditions else 0
+        return torch.tensor([knobs.truncation] * self.config.latent + [knobs.variety] * meaning)

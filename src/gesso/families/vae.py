@@ -21,7 +21,7 @@ from gesso.contract.family import Adam, Batch, Clock, Condition, Encoder, Facts,
 from gesso.contract.known import Known
 from gesso.contract.steer import Stage
 from gesso.losses import gaussian_kl
-from gesso.nn import channels_at, levels
+from gesso.nn import Scaled, channels_at, levels
 from gesso.nn.coupling import Couplings
 from gesso.options import Field, Options
 from gesso.reconstruction import Likeness, Rebuilding, patch_critic
@@ -306,4 +306,5 @@ class VAE(Encoder[VAEConfig, VAEKnobs]):
 
     def core(self, knobs: VAEKnobs) -> tuple[nn.Module, tuple[Tensor, ...]]:
         """Latents and conditions to pictures."""
-        return self._artist.eval(), (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))
+        drawing = Scaled(self._artist, knobs.truncation).eval()
+        return drawing, (torch.zeros(1, self.config.latent), *self.inputs(Condition(), 1))

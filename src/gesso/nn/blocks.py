@@ -33,6 +33,21 @@ def channels_at(base: int, level: int, most: int = 4) -> int:
     return base * min(2 ** max(level - 1, 0), most)
 
 
+class Scaled(nn.Module):
+    """A module whose first input is scaled by constants of the graph."""
+
+    scale: Tensor
+
+    def __init__(self, module: nn.Module, scale: float | Float[Tensor, " d"]):
+        super().__init__()
+        self.module = module
+        self.register_buffer("scale", torch.as_tensor(scale), persistent=False)
+
+    def forward(self, z: Float[Tensor, "n d"], *given: Tensor) -> Tensor:
+        """What the module makes of it."""
+        return self.module(z * self.scale, *given)
+
+
 def normalised(layer: nn.Module, spectral: bool) -> nn.Module:
     """The layer with its spectral norm held at one (Miyato et al. 2018, eq. 8), or as it is."""
     return spectral_norm(layer) if spectral else layer
