@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the learning")
     parser.add_argument("--count", type=int, default=20, help="held-out pictures")
     parser.add_argument("--steps", type=int, default=300, help="of the search")
-    parser.add_argument("--fit", type=int, default=150, help="steps of the fit")
+    parser.add_argument("--fit", type=int, default=300, help="steps of the fit")
     parser.add_argument("--slides", type=int, default=800, help="pictures that sliders are found by; 0: none")
     parser.add_argument("--log", type=Path, default=OUT / "inversion.jsonl")
     options = parser.parse_args()

@@ -95,7 +95,7 @@ def heat(image: UInt8[np.ndarray, "h w c"], found: np.ndarray) -> UInt8[np.ndarr
     opaque = image[..., :3].astype(float)
     if image.shape[2] == 4:
         opaque = opaque + 255 - image[..., 3:].astype(float)
-    grey = 255 - (255 - opaque.mean(2)) * 0.45
+    grey = 255 - (255 - opaque.clip(0, 255).mean(2)) * 0.45
     strength = np.abs(found).clip(0, 1)[..., None] ** 0.7 * 0.85
     colour = np.where(found[..., None] > 0, np.array([200, 30, 40]), np.array([20, 80, 190]))
     return (grey[..., None] * (1 - strength) + colour * strength).round().astype(np.uint8)

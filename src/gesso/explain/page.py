@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from html import escape
+from pathlib import PurePath
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,7 +19,7 @@ __all__ = ["page_of"]
 COLUMNS, ROWS = 26, 17  # of the map
 THUMB, GAP = 32, 3  # pixels of its pictures, and of their frames
 DRAWN, LEARNED, HERE = (64, 120, 216), (226, 150, 42), (214, 40, 70)
-LOSSY = 84  # quality of the map
+LOSSY, FINE = 80, 92  # quality of the map, and of small pictures; the large one is lossless
 SLIGHT = 0.05  # of how two pictures differ: what changes less is not shown
 
 
@@ -81,7 +82,7 @@ def _new(story: Story) -> str:
             f"{named}; from {original.limit:.2f} on one would call it a copy. {verdict} Below are the learned pictures "
             "that look most like it at first sight."
         )
-    figures = [_figure(picture, escape(name)) for picture, name in story.nearest]
+    figures = [_figure(picture, escape(PurePath(name).stem)) for picture, name in story.nearest]
     return _section("Is it new?", said, [_row(figures)])
 
 
@@ -92,7 +93,7 @@ def _like(story: Story) -> str:
     said = "Beside 400 other pictures by the same model, this is what stands out."
     if any(trait.without is not None for trait in story.traits):
         said += " The picture on the right of each shows it with as much of that as usual, as the model would draw it."
-    else:
+    elif not story.sliders:
         said += f" With sliders it could be changed: <code>gesso directions {story.model.number}</code>"
     return _section(
         "What is special about it?", said, [f'<ul class="traits">{"".join(map(_trait, story.traits))}</ul>']
@@ -105,7 +106,7 @@ def _trait(trait: Trait) -> str:
     share = trait.share if more else 1 - trait.share
     shown = f"{share:.0%}" if share < 0.995 else "nearly all"
     bar = f'<span class="bar"><i style="left:{100 * trait.share:.0f}%"></i></span>'
-    without = "" if trait.without is None else _img(trait.without, f"less {word}")
+    without = "" if trait.without is None else _img(trait.without, f"less {word}", FINE)
     return (
         f"<li><div><b>{escape(word[:1].upper() + word[1:])}</b> than {shown} of the others"
         f"{bar}<small><span>{escape(trait.attribute.less)}</span><span>{escape(trait.attribute.more)}</span></small>"
@@ -147,16 +148,16 @@ def _numbers(story: Story) -> str:
         )
         rows.append(_row([_figure(one.picture, f"{one.name} as usual", _changed(one.looks)) for one in story.layers]))
     told = [one for one in story.causes if one.looks >= SLIGHT]
+    where = "the numbers of its styles, sorted by how much pictures differ in them," if story.layers else "its numbers"
     if told:
-        rows.append(
-            f"<p>Of its {story.numbers:,} numbers these mattered most. Each is set to its mean; all others stay.</p>"
-        )
+        rows.append(f"<p>Of {where} these mattered most. Each is set to its mean; all others stay.</p>")
         rows.append(_row([_figure(one.picture, f"without {one.name}", _changed(one.looks)) for one in told]))
     else:
         rows.append("<p>No single one of its numbers matters: they all do a little.</p>")
+    asked = " and text" if story.text else " and label" if story.label else ""
     said = (
-        "The random numbers are all that tells this picture from any other of the same model. Take one away, and see "
-        "what it did. 100% is how much two pictures of this model usually differ."
+        f"The random numbers are all that tells this picture from any other of the same model{asked}. Take one away, "
+        "and see what it did. 100% is how much two pictures of this model usually differ."
     )
     return _section("Which numbers mattered?", said, rows)
 
@@ -273,7 +274,7 @@ def _row(figures: Sequence[str]) -> str:
 
 def _figure(picture: Picture, caption: str = "", more: str = "") -> str:
     said = f"<figcaption>{caption}{more and f'<br><small>{more}</small>'}</figcaption>" if caption else ""
-    return f"<figure>{_img(picture, '')}{said}</figure>"
+    return f"<figure>{_img(picture, '', FINE)}{said}</figure>"
 
 
 def _changed(looks: float) -> str:

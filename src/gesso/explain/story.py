@@ -81,7 +81,7 @@ class Unit:
 
 @dataclass
 class Story:
-    """What is known of the picture of a seed. Lists are empty where a family or a model has nothing of the kind."""
+    """What is known of the picture of a seed. numbers: of its latent. Lists may be empty: not all families have all."""
 
     model: Model
     seed: int
@@ -90,6 +90,7 @@ class Story:
     image: Picture
     learned: Learned
     numbers: int
+    sliders: bool = False  # whether some were found
     nearest: list[tuple[Picture, str]] = field(default_factory=list)
     original: Original | None = None
     traits: list[Trait] = field(default_factory=list)
@@ -123,7 +124,14 @@ def story_of(
     base = space.pictures(point)
     label = None if point.label is None else model.labels[int(point.label[0])]
     story = Story(
-        model, seed, label, point.text[0] if point.text else None, to_uint8(base)[0], learned, point.codes[0].numel()
+        model,
+        seed,
+        label,
+        point.text[0] if point.text else None,
+        to_uint8(base)[0],
+        learned,
+        point.z[0].numel(),
+        bool(sliders),
     )
     drawn, total = list[Tensor](), USUAL // AT_ONCE + 5
     usual = space.points(range(FIRST, FIRST + USUAL))

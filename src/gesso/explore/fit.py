@@ -21,9 +21,9 @@ __all__ = ["Painter", "fitted", "painter_of", "with_weights"]
 
 OTHERS = 32  # points whose pictures are to stay
 AROUND = 0.5  # how far they are from the picture's own, on the way to a seed's
-HELD = 1.0  # what changing them costs, beside the picture's unlikeness
+HELD = 0.3  # what changing them costs, beside the picture's unlikeness
 AT_ONCE = 3  # of them, a step
-LR = 1e-3
+LR = 2e-3
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def with_weights(family: Family, name: str, weights: dict[str, Tensor]) -> Famil
 
 
 def fitted(
-    space: Space, points: Points, painter: Painter, target: Float[Tensor, "1 c h w"], steps: int = 150, seed: int = 0
+    space: Space, points: Points, painter: Painter, target: Float[Tensor, "1 c h w"], steps: int = 300, seed: int = 0
 ) -> Generator[tuple[int, int], None, dict[str, Tensor]]:
     """Weights of a part with which a point becomes a picture, in [-1, 1]; yields how many steps are done, of how many.
 

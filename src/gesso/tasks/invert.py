@@ -39,7 +39,7 @@ class InvertOptions(Options):
     label: str | None = Field(default=None, description="What it shows, where the model knows labels; it is tried out.")
     text: str | None = Field(default=None, description="What it shows, where the model knows texts; it is tried out.")
     steps: int = Field(default=300, ge=0, le=10_000, description="Steps of the search, where there is one.")
-    fit: int = Field(default=150, ge=0, le=10_000, description="Steps by which the part that paints is fitted.")
+    fit: int = Field(default=300, ge=0, le=10_000, description="Steps by which the part that paints is fitted.")
     styles: Literal["own", "shared"] = Field(
         default="own", description="Of a stylegan: a style for each layer, nearer; or one for all, easier to change."
     )
