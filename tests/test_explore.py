@@ -12,9 +12,22 @@ from gesso import tasks
 from gesso.contract.family import Condition, Facts
 from gesso.contract.steer import Styled
 from gesso.errors import GessoError
-from gesso.explore import ATTRIBUTES, Points, Space, again, attributes, chosen, find, keep, kept
+from gesso.explore import (
+    ATTRIBUTES,
+    Attribute,
+    Look,
+    Points,
+    Space,
+    again,
+    attributes,
+    called,
+    chosen,
+    find,
+    keep,
+    kept,
+)
 from gesso.explore.attributes import oklab
-from gesso.explore.sliders import corrected, regressed, separated
+from gesso.explore.sliders import corrected, principal, regressed, separated
 from gesso.families.gan import GAN
 from gesso.marks.recipe import read_recipe
 from gesso.sample import draw
@@ -206,7 +219,7 @@ def test_sliders_are_what_the_pictures_were_made_of():
         assert one.correlation > 0.95
         assert one.low <= -2 < 2 <= one.high
         assert one.effect == pytest.approx(1, abs=0.25)
-        assert abs(one.beside[1]) < 1 / 3
+        assert abs(one.beside()[1]) < 1 / 3
         direction = one.direction[0] / one.direction.norm()
         assert float(direction[:4] @ torch.tensor(way)) > 0.9
 
@@ -338,3 +351,62 @@ def test_a_condition_travels_with_its_point():
     some = Points(torch.zeros(3, 2), torch.zeros(3, 1, 2), label, text)[1:]
     assert some.condition == Condition(label=some.label, text=["b", "c"])
     assert len(some) == 2
+
+
+class Coded(Painted):
+    """The same with codes, which differ most in what is the size."""
+
+    wide = torch.tensor([1.0, 1.0, 4.0, 1.0])
+
+    def codes(self, z, condition, knobs):
+        return (z[:, :4] * self.wide)[:, None]
+
+    def of_codes(self, codes, z, condition, knobs):
+        x, y, size, light = (codes[:, 0] / self.wide).clamp(-3, 3).T.tolist()
+        yield torch.cat([
+            disc(32, 0.5 + 0.05 * a, 0.5 + 0.05 * b, 0.2 + 0.03 * c, [0.5 + 0.12 * d] * 3, (0.05, 0.05, 0.2))
+            for a, b, c, d in zip(x, y, size, light, strict=True)
+        ])  # fmt: skip
+
+
+def test_the_widest_way_is_called_by_what_it_does(tmp_path):
+    torch.manual_seed(0)
+    family = Coded(GAN.Config(width=8, critic_width=8, latent=8), Facts(channels=3, height=32, width=32)).eval()
+    sliders, told = found_in(Space(family), count=300, ways=1)
+    (way,) = (one for one in sliders if one.attribute.name.startswith("way"))
+    assert way.attribute.more.startswith("way 1, larger")
+    assert way.attribute.less.startswith("way 1, smaller")
+    assert way.correlation > 0.95
+    assert "size" not in way.others
+    direction = way.direction[0] / way.direction.norm()
+    assert float(direction[2]) > 0.95
+    assert all(before[0] <= after[0] for before, after in pairwise(told))
+    assert told[-1][0] == told[-1][1]
+    keep(tmp_path, sliders, "0" * 64, {})
+    again = kept(tmp_path, "0" * 64)
+    assert [one.attribute for one in again] == [one.attribute for one in sliders]
+    steering = chosen(tmp_path, "0" * 64, [f"{called(way.attribute.more)}=1"])
+    assert steering.moves[0][1] == 1
+
+
+def test_ways_of_latents_go_with_what_differs_most_in_the_maps():
+    """A number of which the first map is made ten times as strongly as of the others is most of the first way."""
+    torch.manual_seed(0)
+    family = GAN(GAN.Config(width=8, critic_width=8, latent=8), Facts(channels=3, height=32, width=32)).eval()
+    first = next(one for one in family.parts["generator"].modules() if isinstance(one, torch.nn.Linear))
+    with torch.no_grad():
+        first.weight[:, 3] *= 30
+    space = Space(family)
+    ways = principal(space, space.points(range(300)), 2)
+    assert int(ways[0].abs().argmax()) == 3
+    assert float(ways[0].norm()) == pytest.approx(1, abs=0.35), "as long as latents usually are along it"
+
+
+def test_other_things_can_be_looked_at():
+    def figures(images):
+        return {"bright": images.mean((1, 2, 3))}
+
+    look = Look((Attribute("bright", "brighter", "duller"),), figures)
+    sliders, _ = found_in(Space(painted()), count=300, look=look)
+    assert [one.attribute.more for one in sliders] == ["brighter"]
+    assert sliders[0].beside(look.attributes) is None

@@ -6,7 +6,7 @@ directions with names. `kept`: sliders beside their run, and drawing with them. 
 of several. `drag`: points brought to a place. `live`: one picture after the other, as sliders move.
 """
 
-from gesso.explore.attributes import ATTRIBUTES, Attribute, attributes
+from gesso.explore.attributes import ATTRIBUTES, LOOK, Attribute, Look, attributes
 from gesso.explore.drag import Dragged, dragged
 from gesso.explore.inversion import Found, invert
 from gesso.explore.kept import Steering, Wish, again, called, chosen, keep, kept, wished
@@ -19,10 +19,12 @@ from gesso.explore.space import Points, Space
 
 __all__ = [
     "ATTRIBUTES",
+    "LOOK",
     "Attribute",
     "Dragged",
     "Explorer",
     "Found",
+    "Look",
     "Points",
     "Route",
     "Slider",

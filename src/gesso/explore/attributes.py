@@ -6,6 +6,7 @@ equally far. Where nothing stands out, figures of the whole remain.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["ATTRIBUTES", "Attribute", "attributes", "oklab", "subject"]
+__all__ = ["ATTRIBUTES", "LOOK", "Attribute", "Look", "attributes", "looked_at", "oklab", "subject"]
 
 PARTS = 256  # pictures that are looked at together
 STANDS_OUT = (0.05, 0.12)  # distance in OKLab from the ground: what noise may ask for
-LOOK = 64  # pixels of the shorter side at which larger pictures are looked at
+SIDE = 64  # pixels of the shorter side at which larger pictures are looked at
 OPAQUE = 0.98  # of a picture: from there on it is not its transparency that tells the subject
 RIM = 0.06  # of the shorter side: how deep the border is that tells the ground
 ROUNDS = 6  # of fitting the ground to what of the border is like it
@@ -94,15 +95,26 @@ def attributes(images: Float[Tensor, "n c h w"]) -> dict[str, Float[Tensor, " n"
     return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
+@dataclass(frozen=True)
+class Look:
+    """What of pictures is measured, and how: pictures in [-1, 1] → a figure for each, by the names of attributes."""
+
+    attributes: tuple[Attribute, ...]
+    figures: Callable[[Float[Tensor, "n c h w"]], dict[str, Float[Tensor, " n"]]]
+
+
 def subject(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Where the subject of each picture is, in [0, 1]."""
     return torch.cat([looked_at(some)[1] for some in images.split(PARTS)])
 
 
+LOOK = Look(ATTRIBUTES, attributes)
+
+
 def looked_at(images: Tensor) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n h w"]]:
     """Colours, and where the subject is. Colours of what is transparent in part are of what is there."""
     x = (images.float().clamp(-1, 1) + 1) / 2
-    shrink = min(x.shape[2:]) // LOOK
+    shrink = min(x.shape[2:]) // SIDE
     x = F.avg_pool2d(x, shrink) if shrink > 1 else x
     rgb = x[:, :1].expand(-1, 3, -1, -1) if x.shape[1] < 3 else x[:, :3]
     if x.shape[1] == 4:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
-from gesso.explore.attributes import ATTRIBUTES
+from gesso.explore.attributes import Attribute
 from gesso.explore.sliders import Slider
 from gesso.explore.space import Space
 from gesso.files import sha256_of
@@ -50,7 +50,6 @@ def keep(root: Path, sliders: Sequence[Slider], model: str, how: dict[str, Any])
     model: SHA-256 of the file of weights; how: by which choices they were found.
     """
     rows = [{key: value for key, value in asdict(one).items() if key != "direction"} for one in sliders]
-    rows = [row | {"attribute": one.attribute.name} for row, one in zip(rows, sliders, strict=True)]
     tensors: dict[str, Tensor] = {one.attribute.name: one.direction for one in sliders}
     return save_tensors(root / FILE, tensors, {"model": model, "how": how, "sliders": rows})
 
@@ -63,16 +62,15 @@ def kept(root: Path, model: str) -> list[Slider]:
     tensors, note = load_tensors(root / FILE)
     if note.get("model") != model:
         raise GessoError(f"Run {root.name} has learned on since its sliders were found.", remedy)
-    known = {one.name: one for one in ATTRIBUTES}
-    rows = [row for row in note["sliders"] if row["attribute"] in known and row["attribute"] in tensors]
-    return [
-        Slider(**{**row, "attribute": known[row["attribute"]]}, direction=tensors[row["attribute"]]) for row in rows
-    ]
+    if any(isinstance(row["attribute"], str) for row in note["sliders"]):
+        raise GessoError(f"The sliders of run {root.name} are of an earlier Gesso.", remedy)
+    named = [(Attribute(**row["attribute"]), row) for row in note["sliders"]]
+    return [Slider(**{**row, "attribute": one}, direction=tensors[one.name]) for one, row in named]
 
 
 def called(words: str) -> str:
     """A slider's name as it is written in a command: further-right."""
-    return words.replace(" ", "-")
+    return words.replace(",", "").replace(" ", "-")
 
 
 class Wish(NamedTuple):

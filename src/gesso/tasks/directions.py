@@ -10,8 +10,11 @@ from gesso.options import Field, Options
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
-    from gesso.explore import Slider, Space
+    from gesso.explore import Look, Slider, Space
+    from gesso.sample import Model
+    from gesso.store import Run
 
 EACH = 3  # strengths on a sheet to each side of none
 ASIDE = 0.33  # of a slider's effect: what moves more beside it is told
@@ -23,11 +26,22 @@ class DirectionsOptions(Options):
     Pictures are drawn and looked at; of what is seen to differ, each thing that the model can change by itself becomes
     a slider, tried out and measured. They are written beside the run, with a sheet for each: rows are seeds, columns
     strengths. Then draw with them: gesso sample RUN --slide larger=1.5.
+
+    --ways adds those along which pictures differ most, called by what they were seen to do; --labels those towards the
+    labels of the data set.
     """
 
     run: str = Field(description="The run: its number, its name, or its data set for the latest.")
     count: int = Field(default=1500, ge=200, le=100_000, description="How many pictures are looked at.")
     seed: int = Field(default=0, ge=0, lt=2**62, description="Seed of the first of them; the others count on.")
+    ways: int = Field(
+        default=0, ge=0, le=64,
+        description="Also try so many of the ways along which pictures differ most, whatever that is.",
+    )  # fmt: skip
+    labels: bool = Field(
+        default=False,
+        description="Also find sliders towards the data set's labels, of a model that is not asked by them.",
+    )
     rows: int = Field(default=5, ge=1, le=50, description="Seeds on each sheet.")
     set: tuple[str, ...] = Field(
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
@@ -46,7 +60,7 @@ class Directions(Task[DirectionsOptions]):
     def run(self, options: DirectionsOptions, home: Path) -> Iterator[Event]:
         """Draw, find, try, write; the Result's text is the table of sliders."""
         from gesso import tasks
-        from gesso.explore import Space, called, find, keep
+        from gesso.explore import LOOK, Space, called, find, keep
         from gesso.files import write_bytes
         from gesso.marks.picture import encode, sheet
         from gesso.store import Run
@@ -56,14 +70,20 @@ class Directions(Task[DirectionsOptions]):
         if not model.number:
             raise GessoError("A pretrained pipeline is no run, beside which sliders could be kept.", "Name a run.")
         knobs = tasks.knobs_of(model, options.set, False)
-        space, root = Space(model.family, knobs), Run.open(home, model.run).root
-        sliders = yield from tasks.counted(find(space, options.count, options.seed), "pictures")
+        folder = Run.open(home, model.run)
+        space, root, look = Space(model.family, knobs), folder.root, LOOK
+        if options.labels:
+            yield Message("Learning a classifier of the labels, unless it is there; about a minute …")
+            look = _with_labels(model, folder, home)
+        work = find(space, options.count, options.seed, look, options.ways)
+        sliders = yield from tasks.counted(work, "pictures")
         if not sliders:
             raise GessoError(
                 f"Nothing of the {options.count:,} pictures changes along a direction that could be found.",
                 "Train longer, or look at more pictures: --count 5000.",
             )
-        how = {"count": options.count, "seed": options.seed, "knobs": knobs.model_dump(mode="json")}
+        how = options.model_dump(include={"count", "seed", "ways", "labels"}, mode="json")
+        how["knobs"] = knobs.model_dump(mode="json")
         keep(root, sliders, model.sha256, how)
         first = options.seed + options.count + 1000
         paths, seeds = list[Path](), range(first, first + options.rows)
@@ -86,18 +106,46 @@ class Directions(Task[DirectionsOptions]):
             for one in sliders
         ]  # fmt: skip
         said = f"{len(sliders)} sliders of {model.run}, with a sheet each in {root / 'sliders'}:\n\n"
-        said += "\n".join(map(_line, sliders))
+        said += "\n".join(_line(one, look) for one in sliders)
         slide = f"{called(sliders[0].attribute.more)}={min(sliders[0].high, 1.5):g}"
         yield Result(f"{said}\n\nDraw with them: gesso sample {model.number} --slide {slide}", tuple(paths), facts)
 
 
-def _line(slider: "Slider") -> str:
+def _with_labels(model: "Model", folder: "Run", home: Path) -> "Look":
+    """What is always looked at, and how sure a classifier is of each label; raises GessoError where there are none."""
+    import torch
+
+    from gesso import tasks
+    from gesso.explore import LOOK, Attribute, Look
+    from gesso.measure.own import Own, own_of
+    from gesso.train.plan import classes
+
+    if "label" in model.family.asks:
+        raise GessoError("This model is asked by its labels, and needs no sliders towards them.", "Leave out --labels.")
+    learned = tasks.learned(folder, home)
+    network = own_of(learned.images, learned.numbers, learned.pack.path, learned.pack.fingerprint).network
+    names, _, _ = classes(learned.pack.labels, learned.pack.label_ids)
+    if len(names) < 2 or not isinstance(network, Own) or not network.labels:
+        raise GessoError("These pictures have no labels that a classifier could learn.", "Leave out --labels.")
+    told = [Attribute(f"label {name}", f"more like {name}", f"less like {name}", "label", 0.2) for name in names]
+
+    def figures(images: "Tensor") -> "dict[str, Tensor]":
+        with torch.inference_mode():
+            parts = [network.logits(network.features(some)).float() for some in images.split(100)]
+        chances = torch.cat(parts).log_softmax(1)
+        odds = chances - torch.log1p(-chances.exp().clamp(max=1 - 1e-4))
+        return LOOK.figures(images) | {one.name: odds[:, i].clone() for i, one in enumerate(told)}
+
+    return Look((*LOOK.attributes, *told), figures)
+
+
+def _line(slider: "Slider", look: "Look") -> str:
     """A slider in the table."""
     from gesso.explore import called
 
     ends = f"{called(slider.attribute.more)} / {called(slider.attribute.less)}"
     line = f"  {ends:52} {slider.low:+4.1f} … {slider.high:+4.1f}   sure {slider.correlation:.2f}"
-    beside = slider.beside
+    beside = slider.beside(look.attributes)
     if beside is None or abs(beside[1]) < ASIDE:
         return line
     return f"{line}   also {beside[0].more if beside[1] > 0 else beside[0].less}"
