@@ -99,7 +99,7 @@ class Invert(Task[InvertOptions]):
                     raise
                 yield Message(f"{file.name} is left out: {error.problem}", "warning")
                 continue
-            yield from (Message(f"{file.name}: {note}" if len(files) > 1 else note) for note in notes)
+            yield from (Message(note) for note in notes)
             found = yield from _found(options, model, space, root, opened, pixels, label, text)
             facts = _told(found, pixels) | {"file": file.name}
             told.append(facts)
