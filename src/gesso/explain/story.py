@@ -149,7 +149,7 @@ def story_of(
     yield total - 3, total
     try:
         story.table = dissect(space, usual[:DISSECTED])
-        story.units = _units(space, point, base, story.table)
+        story.units = _units(space, point, base, story.table) if story.table.names else []
     except GessoError as error:
         story.no_units = error.problem
     yield total - 2, total
