@@ -37,10 +37,9 @@ def encode_film(
     """Pictures as the bytes of a film that begins anew at its end.
 
     frames: `h w c`, premultiplied where c = 4. fps: pictures a second, of GIF at most 50. scale: pixels of a side for
-    each pixel. sound: from its beginning, as long as the film, in MP4 (AAC, of which now and then a few bytes differ from
-    time to time, none that is heard) and WebM (Opus); others are silent. WebP
-    and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises GessoError for
-    another suffix, and where PyAV or its codec is missing.
+    each pixel. sound: from its beginning, as long as the film, in MP4 (AAC, whose encoder now and then gives other
+    bytes) and WebM (Opus); others are silent. WebP and APNG keep colours and transparency as they are; GIF, MP4 and
+    WebM have a white ground. Raises GessoError for another suffix, and where PyAV or its codec is missing.
     """
     suffix = check_film(suffix, sound is not None)
     large = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
