@@ -112,7 +112,7 @@ class Invert(Task[InvertOptions]):
                 source = "compositeWithTrainedAlgorithmicMedia"
                 paths.append(place(folder / name, encode(edit.image, options.format, how, source=source)))
             rows.append([pixels, found.image, *(edit.image for edit in edits)])
-            captions.append(f"{file.name}, found at {facts['psnr']} dB")
+            captions.append(f"{facts['psnr']:.1f} dB, {file.name}")
         if not rows:
             raise GessoError("None of these pictures could be read.", "Name pictures, or a folder of them.")
         names = ["given", "found", *(f"{wish.name} {strength:+g}" for wish in wishes for strength in wish.given)]
