@@ -429,3 +429,23 @@ def test_sliders_towards_labels(tmp_path, monkeypatch):
     gesso.run("train", family="gan", set=("width=8", "critic_width=8", "latent=8"), **{**small, "images": "64"})
     with pytest.raises(GessoError, match="asked by its labels"):
         gesso.run("directions", run="2", labels=True, home=tmp_path)
+
+
+def test_what_is_asked_can_be_held_fixed(monkeypatch):
+    """Of pictures of one label alone: no other is drawn."""
+    space, asked = Space(painted()), list[object]()
+    plain = space.points
+
+    def points(seeds, label=None, text=None):
+        asked.append((label, text))
+        return plain(seeds)
+
+    monkeypatch.setattr(space, "points", points)
+    sliders, _ = found_in(space, count=200, label=1)
+    assert sliders
+    assert {*asked} == {(1, None)}
+
+
+def test_directions_of_one_label(few):
+    with pytest.raises(GessoError, match="no labels"):
+        gesso.run("directions", run="1", label="rose", home=few)

@@ -119,7 +119,7 @@ def _asked(story: Story) -> str:
         most = max(story.words, key=lambda one: one.looks)
         said = (
             "Each word of what was asked is left out in turn, and the picture drawn again from the same numbers. The "
-            f"darker a word, the more it changed; the word that matters most is <q>{escape(most.name)}</q>."
+            f"stronger its colour, the more that changed; the word that matters most is <q>{escape(most.name)}</q>."
         )
         top = max(most.looks, 1e-6)
         words = " ".join(

@@ -91,15 +91,23 @@ class Usual:
 
 
 def find(
-    space: Space, count: int = 1500, seed: int = 0, look: Look = LOOK, ways: int = 0
+    space: Space,
+    count: int = 1500,
+    seed: int = 0,
+    look: Look = LOOK,
+    ways: int = 0,
+    label: int | None = None,
+    text: str | None = None,
 ) -> Generator[tuple[int, int], None, list[Slider]]:
     """The sliders of a model, the surest first; yields how many pictures are drawn, and of how many.
 
     count: pictures that are looked at; seed: of the first. look: what of them is measured. ways: how many of those
-    along which pictures differ most are tried, too. Those that do nothing to be seen are left out. Raises GessoError
+    along which pictures differ most are tried, too. label, text: what all pictures are asked to be; each seed's own if
+    not given. Those that do nothing to be seen are left out. Raises GessoError
     where ways are wanted of a family that draws in many steps.
     """
-    points, seen, each = space.points(range(seed, seed + count)), list[dict[str, Tensor]](), TRIED * (STEPS + 2)
+    points, seen = space.points(range(seed, seed + count), label, text), list[dict[str, Tensor]]()
+    each = TRIED * (STEPS + 2)
     total = count + each * len(look.attributes) + TRIED * STEPS * ways
     for first in range(0, count, AT_ONCE):
         seen.append(look.figures(space.pictures(points[first : first + AT_ONCE])))
@@ -107,7 +115,7 @@ def find(
     usual, figures = Usual.of(look, {name: torch.cat([some[name] for some in seen]) for name in seen[0]})
     if not usual.names:
         return []
-    tried = space.points(range(seed + count, seed + count + TRIED))
+    tried = space.points(range(seed + count, seed + count + TRIED), label, text)
     total = count + TRIED * STEPS * ways
     named = yield from _of_attributes(points, tried, usual, figures, space, count, total)
     total += each * len(look.attributes)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from gesso.explore import Look, Slider, Space
+    from gesso.explore import Look, Points, Slider, Space
     from gesso.sample import Model
     from gesso.store import Run
 
@@ -42,6 +42,8 @@ class DirectionsOptions(Options):
         default=False,
         description="Also find sliders towards the data set's labels, of a model that is not asked by them.",
     )
+    label: str | None = Field(default=None, description="What all of them are to show; each seed's own if not given.")
+    text: str | None = Field(default=None, description="What all of them are to show; each seed's own if not given.")
     rows: int = Field(default=5, ge=1, le=50, description="Seeds on each sheet.")
     set: tuple[str, ...] = Field(
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
@@ -69,26 +71,27 @@ class Directions(Task[DirectionsOptions]):
         yield from (Message(note, "warning") for note in model.notes)
         if not model.number:
             raise GessoError("A pretrained pipeline is no run, beside which sliders could be kept.", "Name a run.")
-        knobs = tasks.knobs_of(model, options.set, False)
+        asked = tasks.asked_of(model, options.label, options.text)
+        knobs = tasks.knobs_of(model, options.set, any(one is not None for one in asked))
         folder = Run.open(home, model.run)
         space, root, look = Space(model.family, knobs), folder.root, LOOK
         if options.labels:
             yield Message("Learning a classifier of the labels, unless it is there; about a minute …")
             look = _with_labels(model, folder, home)
-        work = find(space, options.count, options.seed, look, options.ways)
+        work = find(space, options.count, options.seed, look, options.ways, *asked)
         sliders = yield from tasks.counted(work, "pictures")
         if not sliders:
             raise GessoError(
                 f"Nothing of the {options.count:,} pictures changes along a direction that could be found.",
-                "Train longer, or look at more pictures: --count 5000.",
+                "Train longer, look at more pictures (--count 5000), or hold fixed what is asked: --label or --text.",
             )
-        how = options.model_dump(include={"count", "seed", "ways", "labels"}, mode="json")
+        how = options.model_dump(include={"count", "seed", "ways", "labels", "label", "text"}, mode="json")
         how["knobs"] = knobs.model_dump(mode="json")
         keep(root, sliders, model.sha256, how)
         first = options.seed + options.count + 1000
         paths, seeds = list[Path](), range(first, first + options.rows)
         for slider in sliders:
-            rows, under = _rows(space, slider, seeds)
+            rows, under = _rows(space, slider, space.points(seeds, *asked))
             page = sheet(rows, title=f"{slider.attribute.less.capitalize()} to {slider.attribute.more}", under=under)
             path = root / "sliders" / f"{called(slider.attribute.more)}.png"
             write_bytes(path, encode(page, "png"))
@@ -151,13 +154,12 @@ def _line(slider: "Slider", look: "Look") -> str:
     return f"{line}   also {beside[0].more if beside[1] > 0 else beside[0].less}"
 
 
-def _rows(space: "Space", slider: "Slider", seeds: range) -> "tuple[list[list[np.ndarray]], list[list[str]]]":
-    """Pictures of the same seeds at strengths that the slider works at, and what to write under the last of them."""
+def _rows(space: "Space", slider: "Slider", base: "Points") -> "tuple[list[list[np.ndarray]], list[list[str]]]":
+    """Pictures of the same points at strengths that the slider works at, and what to write under the last of them."""
     from gesso.marks.picture import to_uint8
 
     strengths = [slider.low * (EACH - i) / EACH for i in range(EACH + 1)]
     strengths += [slider.high * (i + 1) / EACH for i in range(EACH)]
-    base = space.points(seeds)
     columns = [to_uint8(space.pictures(base.at(base.codes + s * slider.direction.to(base.codes)))) for s in strengths]
-    rows = [[column[i] for column in columns] for i in range(len(seeds))]
+    rows = [[column[i] for column in columns] for i in range(len(base))]
     return rows, [[""] * len(strengths)] * (len(rows) - 1) + [[f"{s:+.1f}" if s else "0" for s in strengths]]
