@@ -198,7 +198,7 @@ def test_every_family_with_maps_is_dragged(name):
 @pytest.mark.parametrize("name", ["flow", "tokens"])
 def test_families_without_maps_say_so(name):
     space = space_of(name)
-    with pytest.raises(GessoError, match=f"family {name} have no map of features"):
+    with pytest.raises(GessoError, match=f"family {name} draws in many steps"):
         next(dragged(space, space.points([3]), torch.zeros(1, 2), torch.ones(1, 2)))
 
 

@@ -10,7 +10,8 @@ from gesso.errors import GessoError
 from gesso.explore import Space
 from gesso.explore.ablate import without_layers, without_numbers, without_words
 from gesso.explore.atlas import cells, laid_out, map_of
-from gesso.explore.dissect import concepts, dissect, layer_of, switched
+from gesso.explore.dissect import concepts, dissect, switched
+from gesso.explore.layers import layer_of
 from gesso.explore.seeing import seen
 from gesso.text import Vocabulary
 

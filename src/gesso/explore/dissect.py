@@ -14,15 +14,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gesso.errors import GessoError
 from gesso.explore.attributes import OPAQUE, looked_at
+from gesso.explore.layers import HALF, Layer, layer_of
 from gesso.explore.space import Points, Space
 
-__all__ = ["CONCEPTS", "Layer", "Units", "concepts", "dissect", "layer_of", "switched"]
+__all__ = ["CONCEPTS", "Units", "answers", "concepts", "dissect", "switched"]
 
-LEAST = 4  # channels that a map has at least
-SIZE = 0.5  # of the picture's sides: that of the map that is looked at
-OFTEN = 2  # a map that is made more often belongs to a family that draws in many steps
 RARE = 0.004  # share of all places, below which nothing can be told of a concept
 LOW, HIGH = 0.05, 0.995  # quantiles of a unit's answers that count as off, and as its strongest
 BANDS = (  # OKLab: hue in degrees from, to, and the name where it is colourful
@@ -32,16 +29,6 @@ BANDS = (  # OKLab: hue in degrees from, to, and the name where it is colourful
 COLOURFUL = 0.05  # chroma in OKLab from which a colour has a name
 DARK, LIGHT = 0.35, 0.85  # lightness of black and of white
 CONCEPTS = ("subject", "outline", "ground", "black", "white", "grey", *(name for _, _, name in BANDS))
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module whose output, n u h w, is a map on the way to a picture."""
-
-    name: str
-    module: nn.Module
-    units: int
-    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -71,42 +58,6 @@ class Units:
         return self.names[k], float(self.found[unit, k]), float(self.chance[k])
 
 
-def layer_of(space: Space, points: Points, size: float = SIZE) -> Layer:
-    """The last map of about `size` of the picture's sides that is made on the way to it.
-
-    Raises GessoError for a family that draws in many steps, or without maps.
-    """
-    calls = dict[str, list[tuple[nn.Module, Tensor]]]()
-
-    def watch(name: str, module: nn.Module) -> object:
-        def see(_: nn.Module, __: tuple, out: object) -> None:
-            if isinstance(out, Tensor) and out.ndim == 4:
-                calls.setdefault(name, []).append((module, out))
-
-        return module.register_forward_hook(see)
-
-    handles = [watch(name, module) for name, module in space.family.parts.named_modules() if name]
-    try:
-        picture = space.pictures(points[[0]])
-    finally:
-        for handle in handles:
-            handle.remove()  # pyright: ignore[reportAttributeAccessIssue]
-    wanted, best = size * picture.shape[2], None
-    for number, (name, made) in enumerate(calls.items()):
-        module, out = made[-1]
-        if out.shape[1] < LEAST or min(out.shape[2:]) < 4 or len(made) > OFTEN:
-            continue
-        key = (abs(out.shape[2] - wanted), -number)
-        if best is None or key < best[0]:
-            best = key, Layer(name, module, out.shape[1], (out.shape[2], out.shape[3]))
-    if best is None or max(map(len, calls.values())) > OFTEN:
-        raise GessoError(
-            f"The family {space.family.name} draws in many steps, and has no units that could be told apart.",
-            "Take a run of gan, progan, stylegan, stackgan, vae or regions.",
-        )
-    return best[1]
-
-
 def concepts(images: Float[Tensor, "n c h w"]) -> dict[str, Bool[Tensor, "n h w"]]:
     """Where pictures in [-1, 1] show what CONCEPTS name. What is transparent is ground, and has no colour."""
     lab, mask = looked_at(images)
@@ -124,7 +75,7 @@ def concepts(images: Float[Tensor, "n c h w"]) -> dict[str, Bool[Tensor, "n h w"
 
 
 @torch.inference_mode()
-def dissect(space: Space, points: Points, size: float = SIZE) -> Units:
+def dissect(space: Space, points: Points, size: float = HALF) -> Units:
     """Compare the units of a layer with what the pictures of many points show; concepts that are rare are left out."""
     layer, images, maps = layer_of(space, points, size), list[Tensor](), list[Tensor]()
     for first in range(0, len(points), 32):

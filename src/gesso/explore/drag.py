@@ -19,13 +19,11 @@ from torch import Tensor, nn
 
 from gesso.contract.steer import Styled
 from gesso.errors import GessoError
+from gesso.explore.layers import layer_of
 from gesso.explore.space import Points, Space
 
 __all__ = ["Dragged", "Features", "dragged"]
 
-LEAST = 4  # channels of a map that can tell places apart
-SHARE = 0.5  # of the picture's sides: the map's
-OFTEN = 2  # a layer that is called more often belongs to a family that paints in many steps
 PATCH, ACROSS = 0.16, 4  # of the shorter side: how far around a handle is looked, and how many places each way
 SEARCH = 0.08  # of the shorter side: how far from where it was a handle is looked for
 FIRM = 0.2  # how much more alike a place at the end of that must be than the one where the handle was
@@ -46,41 +44,13 @@ class Dragged(NamedTuple):
 
 
 class Features:
-    """The map that one of a family's layers makes on the way to a picture; found by drawing one and watching.
+    """The map behind a picture, of about half of its size.
 
-    Raises GessoError for a family that has none through which a gradient passes: tokens, and what paints in many steps.
+    Raises GessoError for a family that has none: tokens, and what draws in many steps.
     """
 
     def __init__(self, space: Space, point: Points):
-        self.space = space
-        maps = dict[nn.Module, list[Tensor]]()
-        trouble = GessoError(
-            f"Pictures of the family {space.family.name} have no map of features by which they could be dragged.",
-            "Take a run of gan, progan, stylegan, stackgan, vae or regions.",
-        )
-
-        def look(module: nn.Module, given: tuple, out: object) -> None:
-            if isinstance(out, Tensor) and out.ndim == 4:
-                maps.setdefault(module, []).append(out)
-                if len(maps[module]) > OFTEN:
-                    raise trouble
-
-        hooks = [module.register_forward_hook(look) for module in space.family.parts.modules()]
-        try:
-            with torch.enable_grad():
-                *_, picture = space.stream(point.at(point.codes.clone().requires_grad_()))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        half = SHARE * picture.shape[2]
-        fit = [
-            (abs(out[-1].shape[2] - half), -number, module)
-            for number, (module, out) in enumerate(maps.items())
-            if out[-1].requires_grad and out[-1].shape[1] >= LEAST and min(out[-1].shape[2:]) > 1
-        ]
-        if not fit:
-            raise trouble
-        self.layer = min(fit, key=lambda one: one[:2])[2]
+        self.space, self.layer = space, layer_of(space, point).module
 
     def drawn(self, points: Points) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n d h w"]]:
         """Pictures, and the maps behind them, enlarged to their size; with gradients."""

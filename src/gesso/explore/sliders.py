@@ -19,7 +19,8 @@ from torch import Tensor
 
 from gesso.contract.steer import Styled
 from gesso.explore.attributes import LOOK, Attribute, Look
-from gesso.explore.dissect import answers, layer_of
+from gesso.explore.dissect import answers
+from gesso.explore.layers import layer_of
 from gesso.explore.space import Points, Space
 
 __all__ = ["Slider", "find", "principal", "regressed", "separated"]
