@@ -3,7 +3,10 @@
 `attributes`: what can be seen of a picture, in figures. `space`: the numbers by which a family is steered. `sliders`:
 directions with names. `kept`: sliders beside their run, and drawing with them. `route`: ways through what is drawn.
 `timing`: when a film shows what. `sound`: what is heard in a sound. `mix`: pictures of pictures. `regions`: one picture
-of several. `drag`: points brought to a place. `live`: one picture after the other, as sliders move.
+of several. `drag`: points brought to a place. `inversion`: given pictures found; `fit`: the part that paints, fitted to
+one; `inverted`: these beside their run. `live`: one picture after the other, as sliders move, by a `graph`. `seeing`,
+`layers`: pictures, and the maps behind them, as others here look at them. `dissect`: what units answer to. `ablate`:
+what of a latent, or of a text, mattered. `atlas`: the map of what is drawn and learned.
 """
 
 from gesso.explore.attributes import ATTRIBUTES, LOOK, Attribute, Look, attributes

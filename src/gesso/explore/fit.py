@@ -1,7 +1,8 @@
 """The part of a model that paints, fitted to one picture (pivotal tuning; Roich et al. 2022, section 3).
 
 Where a picture is found, it is hardly ever drawn to the last detail. A little change of the weights mends that, while
-what the codes around mean is held: pictures between that place and others stay what they were (there eq. 5 to 7).
+what the codes around mean is held: pictures between that place and others stay what they were (there eq. 5 to 7), and
+those beside it, whither sliders lead.
 """
 
 import copy
@@ -20,8 +21,9 @@ from gesso.explore.space import Points, Space
 __all__ = ["Painter", "fitted", "painter_of", "with_weights"]
 
 OTHERS = 32  # points whose pictures are to stay
-AROUND = 0.5  # how far they are from the picture's own, on the way to a seed's
-HELD = 0.3  # what changing them costs, beside the picture's unlikeness
+AROUND = (0.1, 0.7)  # how far half of them are on the way from the picture's own to a seed's
+ASIDE = (0.06, 0.4)  # how far the other half are from it, as sliders would go, in lengths from seed to seed
+HELD = 0.15  # what changing them costs, beside the picture's unlikeness
 AT_ONCE = 3  # of them, a step
 LR = 2e-3
 
@@ -69,7 +71,10 @@ def fitted(
     rng, likeness = torch.Generator(space.device).manual_seed(seed), Likeness(target.to(space.device))
     own = space.points(range(seed, seed + OTHERS))
     here = points[[0] * OTHERS]
-    others = here.at(torch.lerp(here.codes, own.codes, AROUND))
+    far, aside = (torch.linspace(*ends, OTHERS, device=own.codes.device)[:, None, None] for ends in (AROUND, ASIDE))
+    towards = torch.lerp(here.codes, own.codes, far)
+    beside = here.codes + aside * (own.codes - own.codes.roll(1, 0))
+    others = here.at(torch.cat([towards[::2], beside[1::2]]))
     (asked, how), (around, _) = _asked(space, points, painter), _asked(space, others, painter)
     part = copy.deepcopy(painter.part).requires_grad_().eval()
     with torch.no_grad():

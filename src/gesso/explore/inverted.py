@@ -18,6 +18,7 @@ from gesso.store import load_tensors, save_tensors
 
 __all__ = ["Kept", "keep_found", "kept_found"]
 
+VERSION = 1  # of how pictures are found: what another one found is found again
 FOLDER = "inverted"
 WEIGHT = "weights."
 
@@ -55,7 +56,7 @@ def keep_found(root: Path, picture: str, how: dict[str, Any], found: Kept) -> No
     points = found.points
     tensors = {"z": points.z, "codes": points.codes, **{WEIGHT + name: one for name, one in found.weights.items()}}
     label = None if points.label is None else int(points.label[0])
-    note = {"how": how, "far": found.far, "part": found.part, "label": label}
+    note = {"version": VERSION, "how": how, "far": found.far, "part": found.part, "label": label}
     note["text"] = points.text[0] if points.text else None
     save_tensors(root / FOLDER / f"{picture[:16]}.safetensors", tensors, note)
 
@@ -69,7 +70,7 @@ def kept_found(root: Path, picture: str, how: dict[str, Any], space: Space) -> K
         tensors, note = load_tensors(path)
     except GessoError:
         return None  # it is found again
-    if note.get("how") != how:
+    if note.get("version") != VERSION or note.get("how") != how:
         return None
     label = None if note["label"] is None else torch.tensor([note["label"]], device=space.device)
     text = None if note["text"] is None else (str(note["text"]),)
