@@ -111,7 +111,9 @@ class Directions(Task[DirectionsOptions]):
         said = f"{len(sliders)} sliders of {model.run}, with a sheet each in {root / 'sliders'}:\n\n"
         said += "\n".join(_line(one, look) for one in sliders)
         slide = f"{called(sliders[0].attribute.more)}={min(sliders[0].high, 1.5):g}"
-        yield Result(f"{said}\n\nDraw with them: gesso sample {model.number} --slide {slide}", tuple(paths), facts)
+        fixed = f" --text '{options.text}'" if options.text else f" --label '{options.label}'" if options.label else ""
+        said += f"\n\nDraw with them: gesso sample {model.number} --slide {slide}{fixed}"
+        yield Result(said, tuple(paths), facts)
 
 
 def _with_labels(model: "Model", folder: "Run", home: Path) -> "Look":
