@@ -1,5 +1,7 @@
 """Saliency against closed forms, and the sheets and pages of `gesso explain`."""
 
+import base64
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -202,3 +204,17 @@ def test_what_users_wrote_is_escaped(home, monkeypatch):
     for raw in ("<script>", "<b>set", "<img src=x>", "<i>red"):
         assert raw not in page
     assert "It is a near-copy" in page
+
+
+def test_learned_pictures_on_a_page_bear_no_mark_of_a_machine(home, monkeypatch):
+    from gesso.explain import story
+
+    monkeypatch.setattr(story, "USUAL", 40)
+    monkeypatch.setattr(story, "DISSECTED", 40)
+    page = tasks.run("explain", home=home, run="1", seed=7).paths[0].read_text("utf-8")
+    new = page[page.index("Is it new?") : page.index("What is special")]
+    for part, marked in ((page[: page.index("Is it new?")], True), (new, False)):
+        pictures = re.findall(r"base64,([^\"]+)", part)
+        assert pictures
+        for data in pictures:
+            assert (b"trainedAlgorithmicMedia" in base64.b64decode(data)) == marked

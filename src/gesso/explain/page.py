@@ -13,6 +13,7 @@ from gesso.explain.look import STYLE
 from gesso.explain.story import Picture, Story, Trait, Unit
 from gesso.explore.atlas import Atlas, cells
 from gesso.marks.picture import encode, on_ground
+from gesso.marks.recipe import Source
 
 __all__ = ["page_of"]
 
@@ -20,6 +21,7 @@ COLUMNS, ROWS = 26, 17  # of the map
 THUMB, GAP = 32, 3  # pixels of its pictures, and of their frames
 DRAWN, LEARNED, HERE = (64, 120, 216), (226, 150, 42), (214, 40, 70)
 LOSSY, FINE = 80, 92  # quality of the map, and of small pictures; the large one is lossless
+DRAWN_BY: Source = "trainedAlgorithmicMedia"
 SLIGHT = 0.05  # of how two pictures differ: what changes less is not shown
 
 
@@ -82,7 +84,7 @@ def _new(story: Story) -> str:
             f"{named}; from {original.limit:.2f} on one would call it a copy. {verdict} Below are the learned pictures "
             "that look most like it at first sight."
         )
-    figures = [_figure(picture, escape(PurePath(name).stem)) for picture, name in story.nearest]
+    figures = [_figure(picture, escape(PurePath(name).stem), source=None) for picture, name in story.nearest]
     return _section("Is it new?", said, [_row(figures)])
 
 
@@ -223,7 +225,9 @@ def _map(story: Story) -> str:
     )
     rows = [f'<div class="map">{_map_picture(atlas, story.around)}</div>']
     if story.missed:
-        rows.append("<h3>Learned from, but never drawn</h3>" + _row([_figure(one) for one in story.missed]))
+        rows.append(
+            "<h3>Learned from, but never drawn</h3>" + _row([_figure(one, source=None) for one in story.missed])
+        )
     if story.strange:
         rows.append("<h3>Drawn, but unlike anything learned</h3>" + _row([_figure(one) for one in story.strange]))
     return _section("Where does it stand among others?", said, rows)
@@ -250,7 +254,7 @@ def _map_picture(atlas: Atlas, pictures: UInt8[np.ndarray, "n h w c"]) -> str:
         colour = HERE if number == 0 else DRAWN if drawn[number] else LEARNED
         page[top : top + step - 2, left : left + step - 2] = colour
         page[top + GAP - 1 : top + GAP - 1 + THUMB, left + GAP - 1 : left + GAP - 1 + THUMB] = thumb
-    return _img(page, "the map of drawn and learned pictures", LOSSY)
+    return _img(page, "the map of drawn and learned pictures", LOSSY, "compositeWithTrainedAlgorithmicMedia")
 
 
 def _foot(story: Story) -> str:
@@ -272,9 +276,9 @@ def _row(figures: Sequence[str]) -> str:
     return f'<div class="row">{"".join(figures)}</div>'
 
 
-def _figure(picture: Picture, caption: str = "", more: str = "") -> str:
+def _figure(picture: Picture, caption: str = "", more: str = "", source: Source | None = DRAWN_BY) -> str:
     said = f"<figcaption>{caption}{more and f'<br><small>{more}</small>'}</figcaption>" if caption else ""
-    return f"<figure>{_img(picture, '', FINE)}{said}</figure>"
+    return f"<figure>{_img(picture, '', FINE, source)}{said}</figure>"
 
 
 def _changed(looks: float) -> str:
@@ -286,6 +290,7 @@ def _opaque(picture: Picture) -> Image.Image:
     return Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown).convert("RGB")
 
 
-def _img(picture: Picture, alt: str, quality: int | None = None) -> str:
-    data = base64.b64encode(encode(picture, "webp", quality=quality)).decode()
+def _img(picture: Picture, alt: str, quality: int | None = None, source: Source | None = DRAWN_BY) -> str:
+    """source: its mark; None for a learned picture, which no machine made."""
+    data = base64.b64encode(encode(picture, "webp", source=source, quality=quality)).decode()
     return f'<img alt="{escape(alt)}" src="data:image/webp;base64,{data}">'
