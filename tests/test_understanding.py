@@ -8,7 +8,7 @@ from gesso import tasks
 from gesso.contract.family import Facts
 from gesso.errors import GessoError
 from gesso.explore import Space
-from gesso.explore.ablate import without_layers, without_numbers, without_words
+from gesso.explore.ablate import usually, with_labels, without_layers, without_numbers, without_words
 from gesso.explore.atlas import cells, laid_out, map_of
 from gesso.explore.dissect import concepts, dissect, switched
 from gesso.explore.layers import layer_of
@@ -39,7 +39,7 @@ class Discs(nn.Module):
 
 
 @pytest.fixture
-def discs(monkeypatch):
+def discs():
     kind = tasks.family("gan")
     facts = Facts(channels=3, height=32, width=32, count=32)
     family = kind(kind.Config.of({"width": 4, "critic_width": 4, "latent": 8}), facts)
@@ -77,16 +77,16 @@ def test_a_unit_that_is_switched_off_paints_no_more(discs):
 
 
 def test_numbers_that_nothing_comes_of_do_not_matter(discs):
-    found = without_numbers(discs, discs.points([5]), discs.points(range(100, 150)), most=8)
+    found = without_numbers(discs, discs.points([5]), discs.points(range(100, 150)), 1.0, most=8)
     assert {one.name for one in found[:2]} == {"number 1", "number 2"}, "which tell the place"
-    assert found[0].pixels > 0
-    assert all(one.pixels == one.looks == 0 for one in found[2:])
+    assert found[0].looks > 0
+    assert all(one.looks == 0 for one in found[2:])
 
 
 def small(name, **more):
     kind, facts = tasks.family(name), {"channels": 3, "height": 16, "width": 16, "count": 32, **more}
     torch.manual_seed(1)
-    sizes = {"width": 8, "critic_width": 8, "latent": 16, "style": 16, "eye": 8, "captions": bool(more)}
+    sizes = {"width": 8, "critic_width": 8, "latent": 16, "style": 16, "eye": 8, "captions": "captions" in more}
     config = {key: value for key, value in sizes.items() if key in kind.Config.model_fields}
     return Space(kind(kind.Config.of(config), Facts.of(facts)).requires_grad_(False))
 
@@ -112,23 +112,23 @@ def test_families_that_draw_in_steps_say_so(name):
 def test_layers_are_set_to_what_is_usual_one_by_one():
     space = small("stylegan")
     point, usual = space.points([1]), space.points(range(30))
-    found = without_layers(space, point, usual)
+    found = without_layers(space, point, usual, 1.0)
     assert [one.name for one in found] == [f"layer {i}" for i in range(point.codes.shape[1])]
     codes = point.codes.clone()
     codes[:, 1] = usual.codes.mean(0)[1]
-    torch.testing.assert_close(found[1].picture[None], space.pictures(point.at(codes)), atol=1e-5, rtol=0)
-    assert not without_layers(small("vae"), small("vae").points([1]), small("vae").points(range(9)))
+    torch.testing.assert_close(found[1].picture, space.pictures(point.at(codes)), atol=1e-5, rtol=0)
+    assert not without_layers(small("vae"), small("vae").points([1]), small("vae").points(range(9)), 1.0)
 
 
 def test_words_are_left_out_one_by_one():
     vocabulary = Vocabulary.learn(["a small red disc", "a large dark disc"] * 20).dump()
     space = small("gan", vocabulary=vocabulary, captions=("a small red disc",))
     point = space.points([1])
-    found = without_words(space, point, space.points(range(9)))
+    found = without_words(space, point, 1.0)
     assert [one.name for one in found] == ["a", "small", "red", "disc"]
     rest = space.pictures(space.of(point.z, None, ("a small disc",)))
-    torch.testing.assert_close(found[2].picture[None], rest, atol=1e-5, rtol=0)
-    assert not without_words(small("gan"), small("gan").points([1]), small("gan").points(range(9)))
+    torch.testing.assert_close(found[2].picture, rest, atol=1e-5, rtol=0)
+    assert not without_words(small("gan"), small("gan").points([1]), 1.0)
 
 
 def test_a_layout_keeps_groups_apart():
@@ -172,3 +172,18 @@ def test_what_is_seen_of_small_and_of_large_pictures():
         keys = seen(torch.cat([x, x[:1]]))
         assert torch.equal(keys[0], keys[3])
         assert float((keys[0] - keys[1]).norm()) > 0.01
+
+
+def test_another_label_is_drawn_from_the_same_latent():
+    space = small("gan", labels=("a", "b", "c"))
+    point = space.points([1], 1)
+    found = with_labels(space, point, ("a", "b", "c"), 1.0)
+    assert [one.name for one in found] == ["a", "c"]
+    other = space.pictures(space.of(point.z, torch.tensor([2])))
+    torch.testing.assert_close(found[1].picture, other, atol=1e-5, rtol=0)
+    assert not with_labels(small("gan"), small("gan").points([1]), (), 1.0)
+
+
+def test_two_pictures_usually_differ_by_one():
+    images = torch.rand(9, 3, 16, 16) * 2 - 1
+    assert usually(images) == pytest.approx(float(torch.pdist(seen(images)).mean()))

@@ -12,7 +12,7 @@ from PIL import Image
 from gesso.explain.look import STYLE
 from gesso.explain.story import Picture, Story, Trait, Unit
 from gesso.explore.atlas import Atlas, cells
-from gesso.marks.picture import encode, on_ground
+from gesso.marks.picture import encode, on_ground, to_uint8
 from gesso.marks.recipe import Source
 
 __all__ = ["page_of"]
@@ -128,7 +128,8 @@ def _asked(story: Story) -> str:
             f'<span style="--weight:{100 * one.looks / top:.0f}%">{escape(one.name)}</span>' for one in story.words
         )
         figures = [
-            _figure(one.picture, f"without <q>{escape(one.name)}</q>", _changed(one.looks)) for one in story.words
+            _figure(to_uint8(one.picture)[0], f"without <q>{escape(one.name)}</q>", _changed(one.looks))
+            for one in story.words
         ]
         return _section("Which words mattered?", said, [f'<p class="words">{words}</p>', _row(figures)])
     if story.labels:
@@ -136,7 +137,7 @@ def _asked(story: Story) -> str:
             "The same numbers, asked for another label: what stays is what the numbers decide, what changes is what "
             "the label does."
         )
-        figures = [_figure(one.picture, escape(one.name), _changed(one.looks)) for one in story.labels]
+        figures = [_figure(to_uint8(one.picture)[0], escape(one.name), _changed(one.looks)) for one in story.labels]
         return _section("What did the label do?", said, [_row(figures)])
     return ""
 
@@ -148,12 +149,18 @@ def _numbers(story: Story) -> str:
             "<p>This family draws in layers, from coarse to fine. Each is set to what is usual in turn: the first ones "
             "decide form and place, the last ones colour and surface.</p>"
         )
-        rows.append(_row([_figure(one.picture, f"{one.name} as usual", _changed(one.looks)) for one in story.layers]))
+        rows.append(
+            _row(
+                [_figure(to_uint8(one.picture)[0], f"{one.name} as usual", _changed(one.looks)) for one in story.layers]
+            )
+        )
     told = [one for one in story.causes if one.looks >= SLIGHT]
     where = "the numbers of its styles, sorted by how much pictures differ in them," if story.layers else "its numbers"
     if told:
         rows.append(f"<p>Of {where} these mattered most. Each is set to its mean; all others stay.</p>")
-        rows.append(_row([_figure(one.picture, f"without {one.name}", _changed(one.looks)) for one in told]))
+        rows.append(
+            _row([_figure(to_uint8(one.picture)[0], f"without {one.name}", _changed(one.looks)) for one in told])
+        )
     else:
         rows.append("<p>No single one of its numbers matters: they all do a little.</p>")
     asked = " and text" if story.text else " and label" if story.label else ""

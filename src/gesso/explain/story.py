@@ -12,7 +12,7 @@ from gesso.contract.family import Judge
 from gesso.errors import GessoError
 from gesso.explain.judging import criticised, heat
 from gesso.explore import ATTRIBUTES, Attribute, Points, Slider, Space, attributes
-from gesso.explore.ablate import Without, without_layers, without_numbers, without_words
+from gesso.explore.ablate import Without, usually, with_labels, without_layers, without_numbers, without_words
 from gesso.explore.atlas import Atlas, map_of
 from gesso.explore.dissect import Units, answers, dissect, switched
 from gesso.explore.seeing import seen
@@ -20,12 +20,13 @@ from gesso.marks.picture import to_uint8
 from gesso.marks.recipe import Original
 from gesso.sample import Model
 
-__all__ = ["Cause", "Learned", "Story", "Trait", "Unit", "story_of"]
+__all__ = ["Learned", "Story", "Trait", "Unit", "story_of"]
 
 USUAL = 400  # pictures that this one is compared with
 FIRST = 1_000_000  # seed of the first of them
 DISSECTED = 200  # of them, by which units are told apart
 TRAITS, CAUSES, UNITS, NEAREST, ENDS = 6, 6, 6, 6, 8  # of each, as many are shown
+LABELS = 24  # labels that are tried
 APART = 0.8  # standard deviations from the mean from which on a trait is worth telling
 LEAD = 0.15  # of a unit's best concept, from chance to all: below it answers to nothing that has a name
 AT_ONCE = 50
@@ -53,15 +54,6 @@ class Trait:
     share: float
     away: float
     without: Picture | None
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What was taken away, the picture without it, and how much that changed: 1 as two pictures of the model differ."""
-
-    name: str
-    picture: Picture
-    looks: float
 
 
 @dataclass(frozen=True)
@@ -94,10 +86,10 @@ class Story:
     nearest: list[tuple[Picture, str]] = field(default_factory=list)
     original: Original | None = None
     traits: list[Trait] = field(default_factory=list)
-    words: list[Cause] = field(default_factory=list)
-    labels: list[Cause] = field(default_factory=list)
-    layers: list[Cause] = field(default_factory=list)
-    causes: list[Cause] = field(default_factory=list)
+    words: list[Without] = field(default_factory=list)
+    labels: list[Without] = field(default_factory=list)
+    layers: list[Without] = field(default_factory=list)
+    causes: list[Without] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     table: Units | None = None
     no_units: str = ""
@@ -142,10 +134,11 @@ def story_of(
     story.original = look(story.image)
     story.traits = _traits(space, point, base, images, sliders)
     yield total - 4, total
-    story.words = [_cause(one) for one in without_words(space, point, usual)]
-    story.labels = _labels(model, space, point, base, images)
-    story.layers = [_cause(one) for one in without_layers(space, point, usual)]
-    story.causes = [_cause(one) for one in without_numbers(space, point, usual, CAUSES)]
+    scale = usually(images)
+    story.words = without_words(space, point, scale)
+    story.labels = with_labels(space, point, model.labels[:LABELS], scale)
+    story.layers = without_layers(space, point, usual, scale)
+    story.causes = without_numbers(space, point, usual, scale, CAUSES)
     yield total - 3, total
     try:
         story.table = dissect(space, usual[:DISSECTED])
@@ -159,10 +152,6 @@ def story_of(
     _place(story, base, images)
     yield total, total
     return story
-
-
-def _cause(one: Without) -> Cause:
-    return Cause(one.name, to_uint8(one.picture[None])[0], one.looks)
 
 
 def _traits(space: Space, point: Points, base: Tensor, images: Tensor, sliders: Sequence[Slider]) -> list[Trait]:
@@ -185,45 +174,32 @@ def _traits(space: Space, point: Points, base: Tensor, images: Tensor, sliders: 
     return sorted(out, key=lambda trait: -abs(trait.away))[:TRAITS]
 
 
-def _labels(model: Model, space: Space, point: Points, base: Tensor, images: Tensor) -> list[Cause]:
-    """The same numbers, asked to be something else."""
-    if point.label is None:
-        return []
-    scale, own = float(torch.pdist(seen(images[:64])).mean()), seen(base)
-    out = list[Cause]()
-    for number, name in enumerate(model.labels[:24]):
-        if number != int(point.label[0]):
-            other = space.pictures(space.of(point.z, torch.full_like(point.label, number)))
-            out.append(Cause(name, to_uint8(other)[0], float((seen(other) - own).norm()) / max(scale, 1e-6)))
-    return out
-
-
 def _units(space: Space, point: Points, base: Tensor, units: Units) -> list[Unit]:
     """Those that matter most to this picture, of the ones that answer to something; at most two to the same."""
     maps, _ = answers(space, units.layer, point)
     lead = units.lead.max(1).values
-    keys, effects = seen(base), list[tuple[float, int]]()
+    keys, effects = seen(base), list[tuple[float, int, Tensor]]()
     for number in range(units.layer.units):
         if float(lead[number]) < LEAD:
             continue
         with switched(units, [number], 0.0):
             off = space.pictures(point)
-        effects.append((float((seen(off) - keys).norm()), number))
+        effects.append((float((seen(off) - keys).norm()), number, off))
     out, count = list[Unit](), dict[str, int]()
-    for _, number in sorted(effects, reverse=True):
+    for _, number, off in sorted(effects, key=lambda one: -one[0]):
         concept, share, chance = units.best(number)
         count[concept] = count.get(concept, 0) + 1
         if count[concept] > 2 or len(out) == UNITS:
             continue
-        with switched(units, [number], 0.0):
-            off = to_uint8(space.pictures(point))[0]
         with switched(units, [number], 2.0):
-            twice = to_uint8(space.pictures(point))[0]
+            twice = space.pictures(point)
         span = (units.high[number] - units.middle[number]).clamp(min=1e-6)
         shine = ((maps[0, number] - units.middle[number]) / span).clamp(0, 1)
         image = to_uint8(base)[0]
         shine = torch.nn.functional.interpolate(shine[None, None], image.shape[:2], mode="bilinear")[0, 0]
-        out.append(Unit(number, concept, share, chance, heat(image, shine.numpy()), off, twice))
+        out.append(
+            Unit(number, concept, share, chance, heat(image, shine.numpy()), to_uint8(off)[0], to_uint8(twice)[0])
+        )
     return out
 
 

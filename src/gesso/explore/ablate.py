@@ -1,6 +1,6 @@
 """What of a latent, or of what was asked, made a picture what it is: each is taken away, and it is drawn again."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,90 +11,85 @@ from gesso.contract.steer import Styled
 from gesso.explore.seeing import seen
 from gesso.explore.space import Points, Space
 
-__all__ = ["Without", "without_layers", "without_numbers", "without_words"]
+__all__ = ["Without", "usually", "with_labels", "without_layers", "without_numbers", "without_words"]
 
 AT_ONCE = 32
+ENOUGH = 64  # pictures by which it is known how unlike two usually look
 
 
 @dataclass(frozen=True)
 class Without:
-    """What was taken away, the picture without it, in [-1, 1], and how much it changed: to the pixel (root mean square
-    of [-1, 1]) and to the eye (as a share of how unlike two pictures of the model usually look).
+    """What was taken away, the picture without it, in [-1, 1], and how much that changed it to the eye: 1 is how much
+    two pictures of the model usually differ.
     """
 
     name: str
-    picture: Float[Tensor, "c h w"]
-    pixels: float
+    picture: Float[Tensor, "1 c h w"]
     looks: float
 
 
-def without_numbers(space: Space, point: Points, usual: Points, most: int = 8) -> list[Without]:
+def usually(images: Float[Tensor, "n c h w"]) -> float:
+    """How unlike two pictures of a model look on the mean."""
+    return max(float(torch.pdist(seen(images[:ENOUGH])).mean()), 1e-6)
+
+
+def without_numbers(space: Space, point: Points, usual: Points, scale: float, most: int = 8) -> list[Without]:
     """Of the codes' numbers those that mattered most, the first one first: each is set to its mean.
 
-    Numbers count along the principal axes of the codes of many points (`usual`): the first is that along which pictures
-    of the model differ most in their codes.
+    Of styles, numbers count along the principal axes of those of many points (`usual`): the first is that along which
+    they differ most. scale: of `usually`.
     """
     rows = usual.codes.flatten(1).double()
     mean = rows.mean(0)
-    _, values, axes = torch.linalg.svd(rows - mean, full_matrices=False)
-    axes = axes[values > 1e-3 * values.max()].float()
-    if not isinstance(space.family, Styled):  # latents are even: no axis is more than another
-        axes = torch.eye(rows.shape[1], device=rows.device)
+    axes = torch.eye(rows.shape[1], device=rows.device)  # latents are even: no axis is more than another
+    if isinstance(space.family, Styled):
+        _, values, found = torch.linalg.svd(rows - mean, full_matrices=False)
+        axes = found[values > 1e-3 * values.max()].float()
     here = point.codes.flatten(1) - mean.float()
     codes = point.codes.flatten(1) - (here @ axes.T).T * axes
     names = [f"number {i + 1}" for i in range(len(axes))]
-    return _most(space, point, usual, codes.unflatten(1, point.codes.shape[1:]), names, most)
+    changed = _changed(space, point, codes.unflatten(1, point.codes.shape[1:]), names, scale)
+    return sorted(changed, key=lambda one: -one.looks)[:most]
 
 
-def without_layers(space: Space, point: Points, usual: Points) -> list[Without]:
+def without_layers(space: Space, point: Points, usual: Points, scale: float) -> list[Without]:
     """Of a family with codes for each layer, one after the other set to its mean; empty for others."""
     count, mean = point.codes.shape[1], usual.codes.mean(0)
     if count < 2:
         return []
     codes = point.codes.repeat(count, 1, 1)
     codes[range(count), range(count)] = mean
-    return _changed(space, point, usual, codes, [f"layer {layer}" for layer in range(count)])
+    return _changed(space, point, codes, [f"layer {layer}" for layer in range(count)], scale)
 
 
-def without_words(
-    space: Space, point: Points, usual: Points, words: Callable[[str], list[str]] = str.split
-) -> list[Without]:
-    """Of what was asked in words, each left out, in their order. Words that stand twice are left out one by one."""
-    if not point.text:
+def without_words(space: Space, point: Points, scale: float) -> list[Without]:
+    """Of what was asked in words, each left out, in their order; words that stand twice, one by one."""
+    words = point.text[0].split() if point.text else []
+    rest = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+    base = seen(space.pictures(point))
+    others = (space.pictures(space.of(point.z, point.label, (text,))) for text in rest)
+    return [_one(word, base, other, scale) for word, other in zip(words, others, strict=True)]
+
+
+def with_labels(space: Space, point: Points, names: Sequence[str], scale: float) -> list[Without]:
+    """Of a family that is asked by labels, the same latent with each other label in the place of its own."""
+    if point.label is None:
         return []
-    all_words, base, out = words(point.text[0]), space.pictures(point), list[Without]()
-    scale = _scale(space, usual)
-    for i, word in enumerate(all_words):
-        rest = " ".join(all_words[:i] + all_words[i + 1 :])
-        other = space.of(point.z, point.label, (rest,))
-        out.append(_one(word, base, space.pictures(other), scale))
-    return out
-
-
-def _most(
-    space: Space, point: Points, usual: Points, codes: Float[Tensor, "k l d"], names: list[str], most: int
-) -> list[Without]:
-    changed = _changed(space, point, usual, codes, names)
-    return sorted(changed, key=lambda one: -one.looks)[:most]
+    base, own = seen(space.pictures(point)), int(point.label[0])
+    others = {i: space.of(point.z, torch.full_like(point.label, i)) for i in range(len(names)) if i != own}
+    return [_one(names[i], base, space.pictures(other), scale) for i, other in others.items()]
 
 
 def _changed(
-    space: Space, point: Points, usual: Points, codes: Float[Tensor, "k l d"], names: list[str]
+    space: Space, point: Points, codes: Float[Tensor, "k l d"], names: list[str], scale: float
 ) -> list[Without]:
-    base, scale, out = space.pictures(point), _scale(space, usual), list[Without]()
+    base, out = seen(space.pictures(point)), list[Without]()
     for first in range(0, len(codes), AT_ONCE):
         some = codes[first : first + AT_ONCE]
-        pictures = space.pictures(point[[0] * len(some)].at(some))
-        out += [_one(name, base, one[None], scale) for name, one in zip(names[first:], pictures, strict=False)]
+        pictures = space.pictures(point[[0] * len(some)].at(some)).split(1)
+        out += [_one(name, base, one, scale) for name, one in zip(names[first:], pictures, strict=False)]
     return out
 
 
-def _one(name: str, base: Tensor, other: Tensor, scale: float) -> Without:
-    looks = float((seen(base) - seen(other)).norm()) / max(scale, 1e-6)
-    return Without(name, other[0], float((base - other).square().mean().sqrt()), looks)
-
-
-def _scale(space: Space, usual: Points) -> float:
-    """How unlike two pictures of the model usually look."""
-    keys = seen(space.pictures(usual[: min(len(usual), 64)]))
-    return float(torch.pdist(keys).mean())
+def _one(name: str, base: Float[Tensor, "1 m"], other: Float[Tensor, "1 c h w"], scale: float) -> Without:
+    return Without(name, other, float((base - seen(other)).norm()) / scale)
