@@ -16,44 +16,34 @@ picked, lies beside it.
 import argparse
 import json
 import time
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from skimage.metrics import structural_similarity
 
 from bench.data import OUT, load
 from bench.families import kept_family
-from bench.priors import as_tensor
+from bench.priors import Bench, Case, as_tensor, score
 from gesso.contract.steer import Styled
 from gesso.explore import Slider, Space, find
 from gesso.explore.attributes import attributes
 from gesso.explore.fit import fitted, painter_of, with_weights
 from gesso.explore.inversion import Found, invert
 from gesso.marks.picture import to_uint8, write_sheet
+from gesso.measure.originality import finished
 from gesso.primer.distance import Distance
+from gesso.redraw import Damage
 
-Out = TypeVar("Out")
-SHOWN, TWINS = 8, 25.0
-
-
-def done(work: Generator[Any, None, Out]) -> Out:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+SHOWN = 8
 
 
 def scores(truth: np.ndarray, made: np.ndarray, eye: Distance) -> dict[str, float]:
     """Of bytes h w 3."""
-    wrong = np.square(truth.astype(np.float32) - made.astype(np.float32)).mean()
-    alike = structural_similarity(truth, made, channel_axis=2)
+    psnr, ssim = score(Case(truth, truth, Damage()), made).tolist()
     with torch.no_grad():
         looks = float(eye(as_tensor(truth[None]), as_tensor(made[None])))
-    return {"psnr": float(10 * np.log10(255**2 / max(wrong, 1 / 12))), "ssim": float(alike), "looks": looks}
+    return {"psnr": psnr, "ssim": ssim, "looks": looks}
 
 
 def effects(space: Space, sliders: list[Slider], points: Any) -> list[float]:
@@ -76,12 +66,12 @@ def ways(space: Space, target: torch.Tensor, steps: int, fit: int) -> dict[str, 
         if way == "shared" and not several:
             continue
         begun = time.perf_counter()
-        found = done(invert(space, target, steps=count, layers=layers))
+        found = finished(invert(space, target, steps=count, layers=layers))
         out[way] = found, space.family, time.perf_counter() - begun
     found, _, spent = out["own"]
     begun, painter = time.perf_counter(), painter_of(space, found.points)
     if painter is not None and fit:
-        weights = done(fitted(space, found.points, painter, target, fit))
+        weights = finished(fitted(space, found.points, painter, target, fit))
         other = with_weights(space.family, painter.name, weights)
         picture = Space(other, space.knobs).pictures(found.points)
         out["fitted"] = Found(found.points, picture, found.far), other, spent + time.perf_counter() - begun
@@ -103,17 +93,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     images, _, name = load(options.data, options.size)
-    order, tenth = np.random.default_rng(0).permutation(len(images)), round(len(images) / 10)
-    learned, held = images[order[tenth:]], images[order[:tenth]]
-    flat = learned.reshape(len(learned), -1).astype(np.float32)
-    least = np.array([np.square(flat - one.reshape(1, -1)).mean(1).min() for one in held])
-    held = held[least > 255**2 / 10 ** (TWINS / 10)][: options.count]  # without a twin among the learned ones
+    split = Bench(images, len(images), options.log, {})
+    learned, held = split.learned, split.held[split.apart][: options.count]
     eye = Distance().eval()
     for recipe in options.families.split(","):
         stem = f"{name}-{options.size}-{recipe.replace(':', '-')}-{options.seconds:.0f}-{options.seed}"
         kept = OUT / f"priors-{stem}.safetensors"
         space = Space(kept_family(recipe, learned, options.seed, options.seconds, kept))
-        sliders = done(find(space, options.slides)) if options.slides else []
+        sliders = finished(find(space, options.slides)) if options.slides else []
         usual = np.array(effects(space, sliders, space.points(range(5000, 5000 + len(held)))))
         rows, moved = dict[str, list[dict[str, float]]](), dict[str, list[list[float]]]()
         shown = {"held out": [*held[:SHOWN]]}

@@ -222,13 +222,12 @@ def _map(story: Story) -> str:
     atlas = story.atlas
     if atlas is None or story.around is None:
         return ""
-    reached, likely = float(atlas.reached.float().mean()), float(atlas.likely.float().mean())
     said = (
         "Pictures that look alike lie side by side: <b class='drawn'>drawn ones in blue</b>, "
         "<b class='learned'>learned ones in orange</b>, and <b class='here'>this one in red</b>. Where orange stands "
         "alone, there is something that the model has not learned to draw. Of the learned pictures, "
-        f"{reached:.0%} have a drawn one as near as learned ones are to each other; of the drawn ones, {likely:.0%} "
-        "have such a learned one."
+        f"{atlas.reached:.0%} have a drawn one as near as learned ones are to each other; of the drawn ones, "
+        f"{atlas.likely:.0%} have such a learned one."
     )
     rows = [f'<div class="map">{_map_picture(atlas, story.around)}</div>']
     if story.missed:

@@ -23,25 +23,33 @@ NEAR = 0.9  # quantile of how far learned pictures are from each other's nearest
 
 @dataclass(frozen=True)
 class Atlas:
-    """place: of each picture in [0, 1]², x and y, drawn ones first. drawn: which are.
-
-    reached: of the learned ones, which have a drawn one as near as learned ones usually are to each other. likely: of
-    the drawn ones, which have such a learned one.
+    """place: of each picture in [0, 1]², x and y, drawn ones first. apart: how far each learned one is from the nearest
+    drawn one; strange: how far each drawn one is from the nearest learned one. Both are 1 where it is as far as learned
+    ones are, at most, from each other's nearest.
     """
 
     place: Float[Tensor, "n 2"]
-    drawn: Bool[Tensor, " n"]
-    reached: Bool[Tensor, " r"]
-    likely: Bool[Tensor, " d"]
     apart: Float[Tensor, " r"]
     strange: Float[Tensor, " d"]
 
+    @property
+    def drawn(self) -> Bool[Tensor, " n"]:
+        """Which of the places are of drawn ones."""
+        return torch.arange(len(self.place)) < len(self.strange)
+
+    @property
+    def reached(self) -> float:
+        """The share of the learned ones that have a drawn one near."""
+        return float((self.apart <= 1).float().mean())
+
+    @property
+    def likely(self) -> float:
+        """The share of the drawn ones that have a learned one near."""
+        return float((self.strange <= 1).float().mean())
+
 
 def map_of(drawn: Float[Tensor, "d m"], learned: Float[Tensor, "r m"]) -> Atlas:
-    """Of what is seen of drawn and of learned pictures (`seen`), at least eight of each.
-
-    apart: how far each learned one is from the nearest drawn one, 1 where that is still near; strange: the other way.
-    """
+    """Of what is seen of drawn and of learned pictures (`seen`), at least eight of each."""
     keys = torch.cat([drawn, learned])
     keys = keys - keys.mean(0)
     _, vectors = torch.linalg.eigh((keys @ keys.T).double())  # of inner products: there are fewer pictures than numbers
@@ -54,8 +62,7 @@ def map_of(drawn: Float[Tensor, "d m"], learned: Float[Tensor, "r m"]) -> Atlas:
     apart, strange = (between.min(axis).values / max(near, 1e-9) for axis in (1, 0))
     place = laid_out(away, keys[:, :2])
     low, high = place.min(0).values, place.max(0).values
-    is_drawn = torch.arange(len(keys)) < d
-    return Atlas((place - low) / (high - low).clamp(min=1e-9), is_drawn, apart <= 1, strange <= 1, apart, strange)
+    return Atlas((place - low) / (high - low).clamp(min=1e-9), apart, strange)
 
 
 def laid_out(away: Float[Tensor, "n n"], begin: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:

@@ -124,8 +124,8 @@ def _facts(story: Any) -> dict[str, Any]:
         out[name] = [[one.name, round(one.looks, 4)] for one in getattr(story, name)]
     out["units"] = [[one.number, one.concept, round(one.share, 3), round(one.chance, 3)] for one in story.units]
     if story.atlas is not None:
-        out["reached"] = round(float(story.atlas.reached.float().mean()), 4)
-        out["likely"] = round(float(story.atlas.likely.float().mean()), 4)
+        out["reached"] = round(story.atlas.reached, 4)
+        out["likely"] = round(story.atlas.likely, 4)
     return out
 
 
