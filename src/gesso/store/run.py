@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gesso.errors import GessoError, nearest
 from gesso.files import explained, fsync_folder, new_folder, read_json, sweep, temporary_beside, write_bytes, write_json
-from gesso.store.lock import holder, locked
+from gesso.files.lock import holder, locked
 from gesso.store.record import FORMAT, PRETRAINED, check_format, find, folders, number, read_record, slug
 from gesso.store.tensors import Damaged, Scalar, load_tensors, save_tensors
 

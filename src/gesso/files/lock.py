@@ -14,6 +14,8 @@ from typing import Any
 from gesso.errors import GessoError
 from gesso.files import explained
 
+__all__ = ["holder", "locked"]
+
 PATIENCE = 0.3  # seconds: a glance of `holder` at the lock must not turn a rightful holder away
 PAUSE = 0.01  # seconds between two tries
 
