@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.marks.picture import as_pil, on_ground
-from gesso.marks.recipe import Recipe, as_json, xmp
+from gesso.marks.recipe import Recipe, Source, Work, as_json, xmp
 from gesso.marks.sound import Sound
 
 __all__ = ["FILMS", "SOUNDING", "Film", "check_film", "encode_film"]
@@ -23,29 +23,31 @@ SOUNDING = {"mp4": "aac", "webm": "libopus"}  # films that can carry a sound, an
 SAMPLES = 48_000  # of a film's sound a second: what Opus takes
 BITS = 160_000  # of a film's sound a second
 WHITE = np.uint8(255)
-SOURCE = "trainedAlgorithmicMedia"
 
 
 def encode_film(
     frames: Sequence[UInt8[np.ndarray, "h w c"]],
     suffix: str,
     fps: float,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Work | None = None,
     scale: int = 1,
     sound: Sound | None = None,
+    *,
+    source: Source | None = "trainedAlgorithmicMedia",
 ) -> bytes:
     """Pictures as the bytes of a film that begins anew at its end.
 
     frames: `h w c`, premultiplied where c = 4. fps: pictures a second, of GIF at most 50. scale: pixels of a side for
     each pixel. sound: from its beginning, as long as the film, in MP4 (AAC, whose encoder now and then gives other
-    bytes) and WebM (Opus); others are silent. WebP and APNG keep colours and transparency as they are; GIF, MP4 and
-    WebM have a white ground. Raises GessoError for another suffix, and where PyAV or its codec is missing.
+    bytes) and WebM (Opus); others are silent. source: the mark, None for pictures that no machine made. WebP and APNG
+    keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises GessoError for another
+    suffix, and where PyAV or its codec is missing.
     """
     suffix = check_film(suffix, sound is not None)
-    large = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
+    large = [*frames] if scale == 1 else [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
     if suffix in CODECS:
-        return _video(large, suffix, fps, recipe, sound)
-    packet, out = xmp(recipe, SOURCE, __version__), io.BytesIO()
+        return _video(large, suffix, fps, recipe, sound, source)
+    packet, out = xmp(recipe, source, __version__), io.BytesIO()
     ends = [round(1000 * (number + 1) / fps) for number in range(len(large))]
     options: dict[str, Any] = {"save_all": True, "loop": 0}
     if suffix == "gif":
@@ -99,7 +101,12 @@ def _palettes(frames: Sequence[UInt8[np.ndarray, "h w c"]]) -> list[Image.Image]
 
 
 def _video(
-    frames: Sequence[UInt8[np.ndarray, "h w c"]], suffix: str, fps: float, recipe: Recipe | None, sound: Sound | None
+    frames: Sequence[UInt8[np.ndarray, "h w c"]],
+    suffix: str,
+    fps: float,
+    recipe: Recipe | Work | None,
+    sound: Sound | None,
+    source: Source | None,
 ) -> bytes:
     from fractions import Fraction
 
@@ -108,7 +115,7 @@ def _video(
     out, (high, wide) = io.BytesIO(), frames[0].shape[:2]
     options = {"fflags": "+bitexact"} | ({"movflags": "use_metadata_tags"} if suffix == "mp4" else {})
     with av.open(out, "w", format=suffix, options=options) as film:
-        film.metadata["comment"] = f"{SOURCE}; made by Gesso {__version__}"
+        film.metadata["comment"] = f"{source}; made by Gesso {__version__}" if source else f"Gesso {__version__}"
         if recipe is not None:
             film.metadata["gesso"] = as_json(recipe)
         stream: Any = film.add_stream(CODECS[suffix], rate=Fraction(fps).limit_denominator(1001))

@@ -9,7 +9,7 @@ import json
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
@@ -24,12 +24,15 @@ __all__ = [
     "Recipe",
     "Source",
     "Taken",
+    "Told",
     "Work",
     "as_json",
+    "comment_of",
     "parameters",
     "read_parameters",
     "read_recipe",
     "read_source",
+    "told_by",
     "xmp",
 ]
 
@@ -49,6 +52,13 @@ XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 DAMAGED = "Without it, give the run, the seed and the options yourself."
 
 Word = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Told(NamedTuple):
+    """What is in a picture's file besides pixels. texts: Pillow's info; exif: tags by number, those of both places."""
+
+    texts: dict[Any, Any]
+    exif: dict[int, Any]
 
 
 class Original(Options):
@@ -196,7 +206,7 @@ def read_recipe(path: str | Path) -> Recipe | Work | None:
 
     Raises GessoError when the file is no such picture, or its recipe is damaged.
     """
-    info, _ = _info(Path(path))
+    info = told_by(path).texts
     text: object = info.get("gesso")
     if text is None:
         found = re.search(r"<gesso:recipe>([^<]*)</gesso:recipe>", _xmp_of(info))
@@ -219,18 +229,33 @@ def read_recipe(path: str | Path) -> Recipe | Work | None:
 
 def read_parameters(path: str | Path) -> str | None:
     """The `parameters` line of a picture, by Gesso or any other tool; None when it has none."""
-    info, comment = _info(Path(path))
-    text = info.get("parameters")
-    if isinstance(text, str):
-        return text[:LONGEST]
-    if comment[:8] == b"UNICODE\0":
-        return comment[8 : 8 + 2 * LONGEST].decode("utf-16-be", errors="replace")
-    return comment[8 : 8 + LONGEST].decode(errors="replace") if comment[:8] == b"ASCII\0\0\0" else None
+    told = told_by(path)
+    text = told.texts.get("parameters")
+    return text[:LONGEST] if isinstance(text, str) else comment_of(told.exif.get(USER_COMMENT))
+
+
+def comment_of(value: object, most: int = LONGEST) -> str | None:
+    """The text in EXIF's UserComment, at most so many characters; None where there is none.
+
+    It begins with the name of its encoding; UTF-16 is of either order of bytes. Some tools write a plain text instead.
+    """
+    if isinstance(value, str):
+        return value[:most] or None
+    if not isinstance(value, bytes):
+        return None
+    kind, data = value[:8], value[8 : 8 + 4 * most]
+    if kind == b"UNICODE\0":
+        data = data[: 2 * most]
+        swapped = data[:2] == b"\xff\xfe" or data[1::2].count(0) > data[::2].count(0)
+        return data.decode("utf-16-le" if swapped else "utf-16-be", errors="replace").removeprefix("\ufeff")
+    if kind in (b"ASCII\0\0\0", bytes(8)):
+        return data.decode(errors="replace")[:most].rstrip("\0") or None
+    return None
 
 
 def read_source(path: str | Path) -> str | None:
     """The DigitalSourceType in a picture's XMP, such as 'trainedAlgorithmicMedia'; None without one."""
-    info, _ = _info(Path(path))
+    info = told_by(path).texts
     found = re.search(r"http://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,60})", _xmp_of(info))
     return found[1] if found else None
 
@@ -253,16 +278,20 @@ def _xmp_of(info: dict[Any, Any]) -> str:
     return packet[: 1 << 20] if isinstance(packet, str) else ""
 
 
-def _info(path: Path) -> tuple[dict[Any, Any], bytes]:
-    """What Pillow finds in a picture besides pixels: its texts, and EXIF's UserComment."""
+def told_by(path: str | Path) -> Told:
+    """What Pillow finds in a PNG, JPEG, WebP or AVIF file besides pixels, as it is: written by anyone, unchecked.
+
+    Raises GessoError when the file is no such picture.
+    """
+    path = Path(path)
     try:
         if path.stat().st_size > LARGEST:
             raise GessoError(f"{path} is larger than {LARGEST >> 20} MB: too large to be read for its recipe.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about its pixels, which are not read
             with Image.open(path, formats=FORMATS) as image:
-                comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT, b"")
-                return dict(image.info), comment if isinstance(comment, bytes) else b""
+                exif = image.getexif()
+                return Told(dict(image.info), {**exif, **exif.get_ifd(EXIF_IFD)})
     except FileNotFoundError:
         raise GessoError(f"There is no file {path}.") from None
     except GessoError:
