@@ -110,6 +110,11 @@ TASKS: dict[str, Entry] = {
         "Make",
         "Draw rough drafts again, large and crisp, with the patches of a collection.",
     ),
+    "gather": Entry(
+        "gesso.tasks.gather:Gather",
+        "Make",
+        "Gather pictures into a ZIP, a sprite sheet, a contact sheet or a film.",
+    ),
     "style": Entry(
         "gesso.tasks.style:Style",
         "Work",
