@@ -420,7 +420,6 @@ def test_a_film_follows_a_sound(steered, tmp_path):
         ({"seconds": 0.01}, "a film has 2"),
         ({"seconds": 3600, "fps": 120}, "a film has 2"),
         ({"out": "walk.mov"}, "cannot be written"),
-        ({"out": "."}, "is a folder"),
         ({"slide": ("larger=1",)}, "no sliders yet"),
         ({"label": "tree"}, "knows no labels"),
         ({"text": "a rose"}, "does not draw from text"),

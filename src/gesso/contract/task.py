@@ -52,7 +52,14 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Progress | Preview | Message | Result
+@dataclass(frozen=True)
+class Checkpoint:
+    """Cut short, the work goes on from here: by the same task with these options instead of the first ones."""
+
+    options: dict[str, Any]
+
+
+Event = Progress | Preview | Message | Checkpoint | Result
 
 Choices = TypeVar("Choices", bound=Options)
 
@@ -65,12 +72,16 @@ class Task(ABC, Generic[Choices]):
     positional: the fields that the command line also takes by place, in order. One last field that is
     a tuple takes all the words that remain.
     example: one command that works, shown in the help.
+    long: whether it takes minutes to hours, and so waits in a line of its own where works queue.
+    resumable: whether it tells Checkpoints: stopped, it goes on from where it was.
     """
 
     name: ClassVar[str]
     Options: type[Choices]
     positional: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[str] = ""
+    long: ClassVar[bool] = False
+    resumable: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, options: Choices, home: Path) -> Iterator[Event]:

@@ -65,7 +65,7 @@ class AnimateOptions(Options):
         default=None, description="A sound that the film follows: WAV; MP3, FLAC and others with PyAV."
     )
     on_beats: bool = Field(default=False, description="Reach seeds where beats are heard, at every k-th.")
-    out: Path | None = Field(default=None, description="The film; in HOME/gallery/DATE if not given.")
+    out: Path | None = Field(default=None, description="The film, or a folder for it; HOME/gallery/DATE if not given.")
     format: Literal["mp4", "webm", "webp", "gif", "apng"] = Field(
         default="webp", description="Kind of film, where --out does not say it."
     )
@@ -234,13 +234,11 @@ def _target(options: AnimateOptions, seeds: list[int], model: "Model", home: Pat
     from gesso import tasks
     from gesso.marks.film import check_film
 
-    if options.out is None:
+    out = tasks.destination(None, home, True) if options.out is None else options.out.expanduser()
+    if options.out is None or out.is_dir():
         check_film(options.format, sound)
         name = "-".join(map(str, seeds[:8]))
-        return tasks.destination(None, home, True) / f"{model.title}_seeds{name}.{options.format}"
-    out = options.out.expanduser()
-    if out.is_dir():
-        raise GessoError(f"{out} is a folder, not a film.", f"Name a file in it: {out / 'film.webp'}.")
+        return out / f"{model.title}_seeds{name}.{options.format}"
     check_film(out.suffix, sound)
     return out
 

@@ -46,7 +46,7 @@ class ExplainOptions(Options):
     )
     count: int = Field(default=10, ge=1, le=100, description="Of a sheet: how many pictures, made and learned each.")
     out: Path | None = Field(
-        default=None, description="The page, or the sheet (a PNG); in the run's folder if not given."
+        default=None, description="The page, or the sheet (a PNG), or a folder for it; in the run's if not given."
     )
 
 
@@ -82,7 +82,7 @@ def _page(options: ExplainOptions, folder: "Run", model: "Model", learned: "Lear
     from gesso.explore import Space
     from gesso.files import write_bytes
 
-    target = options.out or folder.root / "explain" / f"seed-{options.seed}.html"
+    target = _target(options.out, folder.root / "explain" / f"seed-{options.seed}.html")
     if target.suffix.lower() not in (".html", ".htm"):
         raise GessoError(f"The page is an HTML file, and {target.name} is none.", "Name one: --out picture.html.")
     asked = options.label is not None or options.text is not None
@@ -172,7 +172,7 @@ def _sheet(options: ExplainOptions, folder: "Run", model: "Model", learned: "Lea
         rows += [list(images), [heat(x, found / strongest) for x, found in zip(images, maps, strict=True)]]
         under += [words, [""] * len(images)]
         captions += [f"{what}, and what is said of them", "for it: red; against it: blue"]
-    target = options.out or folder.root / f"explain-{said_by}.png"
+    target = _target(options.out, folder.root / f"explain-{said_by}.png")
     title = f"{folder.root.name}: what the {'critic' if said_by == 'critic' else 'classifier'} looks at"
     write_sheet(target, rows, title=title, captions=captions, under=under,
                 source="compositeWithTrainedAlgorithmicMedia")  # fmt: skip
@@ -220,3 +220,8 @@ def _words(judge: str, facts: dict[str, Any]) -> str:
     return (
         f"The classifier is {means[0]:.0%} sure of the labels of {first} pictures and {means[1]:.0%} of learned ones'."
     )
+
+
+def _target(out: Path | None, own: Path) -> Path:
+    """The file that was named, that of its own name in a folder that was named, or its own."""
+    return own if out is None else out / own.name if out.is_dir() else out

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from gesso.contract.task import Event, Message, Result, Task
+from gesso.contract.task import Checkpoint, Event, Message, Result, Task
 from gesso.errors import GessoError
 from gesso.options import Field, Options
 
@@ -89,6 +89,11 @@ class TrainOptions(Options):
             raise ValueError("--keep best and --patience need the watch; leave --no-watch out")
         return self
 
+    def going_on(self, run: str) -> dict[str, Any]:
+        """The options by which a run that was begun with these goes on."""
+        kept = {"device", "threads", "save_every", "preview_every", "watch", "tensorboard"}
+        return {**self.model_dump(mode="json", include=kept & self.model_fields_set), "resume": run}
+
 
 class Train(Task[TrainOptions]):
     """The task."""
@@ -97,6 +102,8 @@ class Train(Task[TrainOptions]):
     Options = TrainOptions
     positional = ("dataset",)
     example = "gesso train flowers --minutes 10"
+    long = True
+    resumable = True
 
     def run(self, options: TrainOptions, home: Path) -> Iterator[Event]:
         """Plan, record, train; the Result names the run."""
@@ -107,6 +114,7 @@ class Train(Task[TrainOptions]):
         fabric = launch(resumed.record["engine"]["device"] if resumed else pick_device(options.device))
         with together(fabric):
             folder = resumed or (yield from self._begin(options, home, fabric))
+            yield Checkpoint(options.going_on(folder.root.name))
             yield from self._train(options, folder, home, fabric)
 
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
