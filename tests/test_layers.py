@@ -53,8 +53,8 @@ MAY_IMPORT = {
     "explain": ONE | TWO | {"sample", "measure", "explore"},
     "export": ONE | TWO | {"sample", "store"},
     "tasks": ONE | TWO | LIBRARY | {"families"},
-    "cli": ONE | {"tasks", "store", "data"},
-    "studio": ONE | {"tasks", "store", "data"},
+    "cli": ONE | {"tasks", "store", "data", "studio"},
+    "studio": ONE | {"tasks", "store", "data", "files", "marks", "sample", "explore", "finish"},
     "__init__": ONE | {"tasks"},
     "__main__": {"cli"},
 }

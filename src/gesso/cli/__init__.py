@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gesso import __version__
-from gesso.cli.show import Show, complain, conclude, front_page
+from gesso.cli.show import STUDIO, Show, complain, conclude, front_page
 from gesso.errors import GessoError
 from gesso.tasks import find_home, task
 
@@ -71,7 +71,7 @@ def _main(words: list[str]) -> int:
     name, *rest = words
     if name.startswith("-"):
         raise GessoError(f"'{name}' stands where a command should.", "Write the command first: gesso COMMAND …")
-    asked = task(name)
+    asked = _command(name)
 
     from gesso.cli.words import read
 
@@ -80,6 +80,15 @@ def _main(words: list[str]) -> int:
         folder = find_home(chosen.pop("home", None) or home)
         _perform(asked, asked.Options.of(chosen), folder)
     return 0
+
+
+def _command(name: str) -> "Task[Any]":
+    """What a command does: a task, or the studio, which offers the tasks in the browser."""
+    if name != STUDIO:
+        return task(name)
+    from gesso.studio.command import Studio
+
+    return Studio()
 
 
 def _perform(asked: "Task[Any]", options: Any, home: Path) -> None:

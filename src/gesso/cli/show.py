@@ -20,6 +20,7 @@ ANYWHERE = [
     ("--help", "Show this page, or that of a command: gesso sample --help."),
     ("--version", "Show the version."),
 ]
+STUDIO = "studio"  # the one command that is no task
 QUIET = 10.0  # seconds between two plain lines of progress
 FIRST = 2.0  # seconds until the first
 SHOWN = 6  # paths of a result that are all named; of more, the first two are
@@ -43,6 +44,7 @@ def front_page() -> None:
     width = max(len(name) for name in [*TASKS, *(name for name, _ in ANYWHERE)])
     for group in dict.fromkeys(entry.group for entry in TASKS.values()):
         pairs = [(name, entry.summary) for name, entry in TASKS.items() if entry.group == group]
+        pairs += [(STUDIO, "Open the studio in the browser.")] if group == "Begin" else []
         rows(group, pairs, screen=screen, width=width)
     rows("Anywhere", ANYWHERE, screen=screen, width=width)
     rows("Example", [("[dim]$[/] gesso demo", "")], screen=screen, wide=True)

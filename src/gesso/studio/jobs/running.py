@@ -1,0 +1,93 @@
+"""One job in a process of its own: begun, listened to, stopped; begun again where it died."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Process", "Said"]
+
+GRACE = 20.0  # seconds between asking a process to stop and ending it
+TAIL = 40  # last lines of what it wrote, kept for its log
+
+
+@dataclass
+class Said:
+    """How a process ended. how: done, failed, stopped or died; more: its last line; code: its exit code."""
+
+    how: str
+    more: dict[str, Any]
+    code: int
+    tail: list[str] = field(default_factory=list)
+
+
+class Process:
+    """The process of a job. `follow` it in one thread; `stop` it from any."""
+
+    def __init__(self, task: str, options: Mapping[str, Any], home: Path, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        asked = {"task": task, "options": dict(options), "home": str(home), "lock": str(folder / "lock")}
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "gesso.studio.jobs.child"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert self._child.stdin is not None
+        with suppress(OSError):
+            self._child.stdin.write(json.dumps(asked).encode() + b"\n")
+            self._child.stdin.flush()
+        self._tail = list[str]()
+        self._reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._child.pid
+
+    def follow(self, hear: Callable[[dict[str, Any]], object]) -> Said:
+        """Hear every line until it ends."""
+        assert self._child.stdout is not None
+        last: dict[str, Any] = {}
+        for line in self._child.stdout:
+            with suppress(ValueError):
+                value = json.loads(line)
+                if "end" in value:
+                    last = value
+                else:
+                    hear(value)
+        code = self._child.wait()
+        self._reader.join(2)
+        with suppress(OSError):
+            assert self._child.stdin is not None
+            self._child.stdin.close()
+        return Said(last.pop("end", "died"), last, code, self._tail)
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Ask it to end, and end it where it does not within so many seconds. Returns at once."""
+        with suppress(OSError):
+            self._child.terminate()
+        threading.Thread(target=self._end, args=(grace,), daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within so many seconds."""
+        until = time.monotonic() + seconds
+        while self._child.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        return self._child.poll() is not None
+
+    def _end(self, grace: float) -> None:
+        if not self.wait(grace):
+            with suppress(OSError):
+                self._child.kill()
+
+    def _read_errors(self) -> None:
+        assert self._child.stderr is not None
+        for line in self._child.stderr:
+            self._tail.append(line.decode(errors="replace").rstrip()[:1000])
+            del self._tail[:-TAIL]

@@ -1,0 +1,53 @@
+"""One route a task: whatever can be asked for on the command line can be asked for here."""
+
+from typing import Any
+
+from fastapi import APIRouter, Query
+
+from gesso.studio.forms import Form, forms
+from gesso.studio.routes.common import Here
+from gesso.tasks import TASKS
+
+__all__ = ["router"]
+
+
+def router() -> APIRouter:
+    """Its routes, made from the table of tasks."""
+    routes = APIRouter(prefix="/api", tags=["tasks"])
+
+    @routes.get("/tasks")
+    def tasks() -> list[dict[str, Any]]:
+        """Everything that can be asked for, with its form."""
+        return [
+            {
+                "name": name, "group": TASKS[name].group, "summary": TASKS[name].summary, "long": one.task.long,
+                "resumable": one.task.resumable, "example": one.task.example, "schema": one.schema,
+            }
+            for name, one in forms().items()
+        ]  # fmt: skip
+
+    @routes.get("/families")
+    async def families(here: Here) -> list[dict[str, Any]]:
+        """The families of models, with their choices when training (config) and when drawing (knobs)."""
+        return (await here.drawer.ask({"do": "families"})).json["families"]
+
+    for name, one in forms().items():
+        _add(routes, name, one)
+    return routes
+
+
+def _add(routes: APIRouter, name: str, one: Form) -> None:
+    def ask(here: Here, body: Any, priority: int = Query(0, ge=-10, le=10)) -> dict[str, Any]:
+        return here.jobs.submit(name, body.model_dump(mode="json", exclude_unset=True), priority)
+
+    ask.__annotations__["body"] = one.body
+    ask.__name__ = name
+    ask.__doc__ = one.task.Options.__doc__
+    routes.add_api_route(
+        f"/tasks/{name}",
+        ask,
+        methods=["POST"],
+        status_code=202,
+        summary=TASKS[name].summary,
+        operation_id=f"ask_{name}",
+    )
