@@ -87,3 +87,16 @@ class Server:
             return ""
         with self.process.stdout as stream:
             return stream.read().decode()
+
+
+def child_of(server: Server) -> int | None:
+    """The process of the job that a studio runs."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_text()
+            parent = (place / "stat").read_text().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            continue
+        if "gesso.studio.jobs.child" in words and server.process is not None and int(parent) == server.process.pid:
+            return int(place.name)
+    return None

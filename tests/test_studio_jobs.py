@@ -9,7 +9,7 @@ import pytest
 
 import gesso
 from gesso.errors import GessoError
-from tests.serving import Server
+from tests.serving import Server, child_of
 
 TINY = {"family": "gan", "set": ["width=8", "critic_width=8", "latent=8", "batch=8"], "save_every": 0.2, "threads": 1}
 
@@ -52,19 +52,6 @@ def at_work(client, job, done=1):
         return found if found["run"] and found["progress"] and found["progress"]["done"] > done else None
 
     return until(look)
-
-
-def child_of(server):
-    """The process of the job that a studio runs."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_text()
-            parent = (place / "stat").read_text().rsplit(")", 1)[1].split()[1]
-        except OSError:
-            continue
-        if "gesso.studio.jobs.child" in words and int(parent) == server.process.pid:
-            return int(place.name)
-    return None
 
 
 def test_a_job_from_its_beginning_to_its_end(client):

@@ -2,6 +2,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import threading
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import gesso
 from gesso import tasks
 from gesso.contract.family import Clock, Facts, Turn
 from gesso.contract.task import Message, Preview, Progress
@@ -342,3 +344,21 @@ def test_small_steps_of_a_turn(facts, view, fabric):
     assert len({*luck}) == 3
     assert logs["pixels"] == pytest.approx(np.mean(pixels))
     assert {int(state["step"]) for state in learner.optimizers["eye"].state.values()} == {3}
+
+
+def test_a_fork_begins_with_what_its_run_has_learned(few, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(few, home)
+    parent = Run.open(home, 1)
+    gesso.run("train", dataset="few", fork="1", images="8", set=("batch=8",), seed=5, home=home)
+    fork = Run.open(home, 2)
+    assert fork.record["fork"] == parent.root.name
+    assert fork.record["config"] == parent.record["config"] | {"batch": 8}
+    (before, _), (after, _) = parent.load_model(), fork.load_model()
+    apart = {name: float((after[name].float() - before[name].float()).norm()) for name in before}
+    assert 0 < sum(apart.values()) < 0.1 * sum(float(one.float().norm()) for one in before.values())
+    with pytest.raises(GessoError, match="does not fit"):
+        gesso.run("train", dataset="few", fork="1", images="8", size="8", home=home)
+    with pytest.raises(GessoError, match="leave --family"):
+        gesso.run("train", dataset="few", fork="1", family="vae", home=home)
+    assert not Run.open(home, 2).root.with_name("0003-few-gan").exists()

@@ -30,6 +30,10 @@ class TrainOptions(Options):
 
     dataset: str = Field(default="", description="Name of the data set, as `gesso list` shows it.")
     resume: str = Field(default="", description="Go on with this run (its number or name) instead of beginning one.")
+    fork: str = Field(
+        default="",
+        description="Begin with what this run (its number or name) has learned: its family, choices and weights.",
+    )
     family: str = Field(
         default="", description="Model family; `gesso families` tells what there is. Picked when not given."
     )
@@ -83,6 +87,8 @@ class TrainOptions(Options):
     def _fits(self) -> Self:
         if bool(self.dataset) == bool(self.resume):
             raise ValueError("give either the name of a data set or --resume RUN")
+        if self.fork and (self.family or self.preset is not None):
+            raise ValueError("a fork has the family and the preset of its run; leave --family and --preset out")
         if self.minutes is not None and self.images is not None:
             raise ValueError("give --minutes or --images, not both")
         if not self.watch and (self.keep == "best" or self.patience is not None):
@@ -120,13 +126,18 @@ class Train(Task[TrainOptions]):
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
         """Decide everything, and write it into the record of a new run."""
         from gesso.data import open_pack
+        from gesso import tasks
         from gesso.store import Run
         from gesso.train import Subject, plan
 
         pack = open_pack(options.dataset, home)
-        family, picked = _family(options, pack)
+        parent = Run.open(home, options.fork) if options.fork else None
+        family, picked = (tasks.family(parent.family), "") if parent else _family(options, pack)
         preset, why = options.preset, ""
-        if preset is None:
+        if parent is not None:
+            preset, why = parent.record["preset"], f"It begins with what run {parent.root.name} has learned."
+            parent.load_model()  # which says so where there is none
+        elif preset is None:
             paired = "" if options.source else pack.pairs
             preset, why = plan.pick_preset(family, round((1 - options.hold_out) * pack.count), paired)
         if preset not in family.presets:
@@ -135,7 +146,8 @@ class Train(Task[TrainOptions]):
             raise GessoError(
                 f"The family {family.name} has no preset '{preset}'.", nearest(preset, filter(None, family.presets))
             )
-        config = family.Config.from_pairs(options.set, base=family.presets[preset])
+        base = parent.record["config"] if parent else family.presets[preset]
+        config = family.Config.from_pairs(options.set, base=base)
         other = open_pack(options.source, home) if options.source else None
         subject = Subject.of(family, config, pack, other, options.hold_out)
         facts, view, held = subject.facts(), subject.view, subject.held
@@ -146,7 +158,8 @@ class Train(Task[TrainOptions]):
             family, config, facts, view, fabric,
             seconds=None if images else 60 * (options.minutes or 10), images=images,
             engine=wanted_engine(options, fabric.device.type), threads=options.threads,
-            wish=read_size(options.size, pack.height, pack.width), accumulate=options.accumulate,
+            wish=read_size(options.size or (parent and size_of(parent)), pack.height, pack.width),
+            accumulate=options.accumulate,
         )  # fmt: skip
         kind = f"Family {family.name}" + (f", one class of {len(facts.labels)} at a time" if facts.labels else "")
         kind += f", from {len(set(view.captions)):,} different captions" if facts.vocabulary else ""
@@ -164,8 +177,10 @@ class Train(Task[TrainOptions]):
             "source": other and {
                 "name": other.name, "fingerprint": other.fingerprint, "count": other.count, "rights": other.rights(),
             },
-            "watch": plan_watch(options, made.facts),
+            "watch": plan_watch(options, made.facts), "fork": parent and parent.root.name,
         }  # fmt: skip
+        if parent is not None:
+            forked(family(made.config, made.facts), parent)  # which says so where it does not fit
         root = fabric.broadcast(
             str(Run.create(home, pack.name, family.name, record).root) if fabric.is_global_zero else ""
         )
@@ -177,6 +192,7 @@ class Train(Task[TrainOptions]):
 
         from gesso import tasks
         from gesso.contract.family import Facts
+        from gesso.store import Run
         from gesso.train import Batches, Engine, Learner, Schedule, Subject, run
         from gesso.train.card import write_card
 
@@ -194,7 +210,10 @@ class Train(Task[TrainOptions]):
         subject = Subject.of(family, config, pack, other, record["data"].get("held_out", 0.0))
         engine.apply()
         torch.manual_seed(record["seed"])
-        learner = Learner(family(config, facts), fabric, engine, record["accumulate"])
+        begun = family(config, facts)
+        if record.get("fork") and folder.load_state() is None:
+            forked(begun, Run.open(home, record["fork"]))
+        learner = Learner(begun, fabric, engine, record["accumulate"])
         batches = Batches(subject.view, facts, record["seed"], config.batch, config.flip)
         how, note = still_comparable(record.get("watch"))
         if note:
@@ -223,6 +242,22 @@ class Train(Task[TrainOptions]):
             paths=(folder.root,),
             facts={"run": folder.root.name, "number": number, "total": schedule.total},
         )
+
+
+def forked(family: "Family", parent: "Run") -> None:
+    """Give a family the weights of a run; raises GessoError where they do not fit."""
+    try:
+        family.load_state_dict(parent.load_model()[0])
+    except RuntimeError:
+        raise GessoError(
+            f"What run {parent.root.name} has learned does not fit: size, channels, labels or captions are others.",
+            "Fork it with its own data set and size, and leave out choices of the network's shape.",
+        ) from None
+
+
+def size_of(run: "Run") -> str:
+    """The size that a run draws, as --size takes it."""
+    return f"{run.record['facts']['width']}x{run.record['facts']['height']}"
 
 
 def unchanged(data: dict[str, Any], folder: "Run", home: Path) -> "Pack":
