@@ -24,8 +24,9 @@ def free_port() -> int:
 class Server:
     """`gesso studio` of a home folder."""
 
-    def __init__(self, home: Path, port: int | None = None, **environment: str):
+    def __init__(self, home: Path, port: int | None = None, largest: int | None = None, **environment: str):
         self.home, self.port, self.environment = home, port or free_port(), environment
+        self.largest = largest  # bytes that a file may have, as on a disk that is nearly full
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Server":
@@ -47,7 +48,7 @@ class Server:
         words = ["studio", "--home", str(self.home), "--port", str(self.port), "--no-open"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gesso", *words], env=os.environ | self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=self._limited if self.largest else None,
         )  # fmt: skip
         until = time.monotonic() + 60
         while time.monotonic() < until:
@@ -59,6 +60,12 @@ class Server:
             except httpx.HTTPError:
                 time.sleep(0.05)
         raise RuntimeError("the studio did not begin")
+
+    def _limited(self) -> None:
+        import resource
+
+        assert self.largest is not None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest, self.largest))
 
     def client(self) -> Client:
         return Client(self.address, home=self.home)

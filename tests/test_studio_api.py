@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -288,3 +289,22 @@ def test_events_are_told_again_from_where_one_was(client):
     assert [next(elsewhere)["event"] for _ in range(2)] == ["hello", "reset"]
     for one in (listening, again, elsewhere):
         one.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files there")
+def test_a_full_disk_is_told_and_costs_nothing(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (500, 500, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).save(out, "PNG")
+    with Server(tmp_path, largest=500_000) as server, server.client() as client:
+        with pytest.raises(GessoError, match="could not be written"):
+            sent(client, out.getvalue())
+        made = 0
+        with pytest.raises(GessoError, match="database could not be written"):
+            while made < 2000:
+                client.post("/api/boards", {"name": "x" * 120})
+                made += 1
+        with pytest.raises(GessoError, match="could not be written"):
+            client.ask("list")
+        assert len(client.get("/api/boards")) == made > 0
+        assert not list((tmp_path / "studio" / "uploads").iterdir())

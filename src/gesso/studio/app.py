@@ -1,7 +1,10 @@
 """The studio as a web application: the API, the pages, and what is said when something is wrong."""
 
+import gzip
+import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +57,15 @@ def pages(app: FastAPI) -> None:
     """The front end: one page for every address, and its files."""
 
     @app.get("/assets/{name}", include_in_schema=False)
-    def asset(name: str) -> Response:
+    def asset(name: str, request: Request) -> Response:
         path = STATIC / "assets" / name
         if path.parent != STATIC / "assets" or not path.is_file():
             raise HTTPException(404)
-        return FileResponse(path, headers=FOREVER)
+        headers = {**FOREVER, "vary": "accept-encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(path, headers=headers)
+        kind = mimetypes.guess_type(name)[0]
+        return Response(_smaller(path), media_type=kind, headers={**headers, "content-encoding": "gzip"})
 
     @app.get("/{path:path}", include_in_schema=False)
     def page(path: str) -> Response:
@@ -73,6 +80,11 @@ def pages(app: FastAPI) -> None:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
 
+@lru_cache(64)
+def _smaller(path: Path) -> bytes:
+    return gzip.compress(path.read_bytes(), 9, mtime=0)
+
+
 def _mistakes(app: FastAPI) -> None:
     """Every mistake is one sentence, and what to do."""
 
@@ -81,7 +93,7 @@ def _mistakes(app: FastAPI) -> None:
         status = 404 if isinstance(error, Missing) else 409 if isinstance(error, Changed) else 422
         if isinstance(error, TooLarge):
             status = 413
-        elif "disk is full" in error.problem or "no room" in error.problem:
+        elif "could not be written" in error.problem:
             status = 507
         return _said(status, error.problem, error.remedy, _field(error))
 
@@ -102,14 +114,10 @@ def _mistakes(app: FastAPI) -> None:
         said = {404: "There is nothing at this address.", 405: "That cannot be done at this address."}
         return _said(error.status_code, said.get(error.status_code, str(error.detail)), "", None, error.headers)
 
-    @app.exception_handler(OSError)
-    def refused_by_disk(_: Request, error: OSError) -> JSONResponse:
-        import errno
-
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if not full:
-            raise error
-        return _said(507, "The disk is full: nothing was changed.", "Make room, then try again.")
+    @app.exception_handler(Exception)
+    def faulty(_: Request, error: Exception) -> JSONResponse:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".: ")
+        return _said(500, f"Gesso met a fault of its own ({said}).", "What was there before is untouched.")
 
 
 def _field(error: GessoError) -> str | None:

@@ -161,9 +161,11 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
         except OperationalError as error:
-            if "full" in str(error.orig).lower():
-                raise GessoError("The disk is full: nothing was changed.", "Make room, then try again.") from None
-            raise
+            reason = str(error.orig).lower()
+            if not any(words in reason for words in ("disk is full", "disk i/o error", "readonly", "no space left")):
+                raise
+            problem = f"The studio's database could not be written: {reason[:200].rstrip('.')}."
+            raise GessoError(problem, "Make room on the disk, then try again; nothing was changed.") from None
 
     def rows(self, query: Query) -> list[dict[str, Any]]:
         """What a query finds, as dictionaries."""

@@ -49,7 +49,7 @@ class Events:
         boot, _, number = (after or "").partition("-")
         known = boot == self.boot and number.isdecimal()
         place = int(number) if known else self._number
-        yield self._framed("hello", json.dumps({"boot": self.boot}), place)
+        yield b"retry: 1000\n" + self._framed("hello", json.dumps({"boot": self.boot}), place)
         if after and not known:
             yield self._framed("reset", "{}", place)
         while not self._closed:

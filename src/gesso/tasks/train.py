@@ -125,8 +125,8 @@ class Train(Task[TrainOptions]):
 
     def _begin(self, options: TrainOptions, home: Path, fabric: "Fabric") -> Iterator[Event]:
         """Decide everything, and write it into the record of a new run."""
-        from gesso.data import open_pack
         from gesso import tasks
+        from gesso.data import open_pack
         from gesso.store import Run
         from gesso.train import Subject, plan
 

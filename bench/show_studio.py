@@ -1,0 +1,68 @@
+"""Pictures of every page of the studio, for docs/studio.md: dark and light, wide and narrow, English and Chinese.
+
+    python -m bench.show_studio --home HOME --run RUN [--only gallery]
+
+A real `gesso studio` of the home, looked at by Chromium (its fonts need Chinese: fonts-noto-cjk in Debian). Pages are
+written to docs/pictures/studio as WebP, and as PNG to bench/out/studio, to be looked at.
+"""
+
+import argparse
+import io
+import shutil
+import time
+from pathlib import Path
+
+from PIL import Image
+from tests.serving import Server
+
+from bench.data import OUT
+
+DOCS = Path(__file__).parents[1] / "docs" / "pictures" / "studio"
+SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
+PAGES = ["pictures", "train", "explore", "canvas", "gallery", "jobs"]
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--run", type=int, default=1)
+    parser.add_argument("--data", default="")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    DOCS.mkdir(parents=True, exist_ok=True)
+    (OUT / "studio").mkdir(parents=True, exist_ok=True)
+    with Server(options.home) as server, server.client() as client, sync_playwright() as play:
+        places = {name: f"/{name}" for name in PAGES}
+        places["train"] = f"/train/{options.run}"
+        places["explore"] = f"/explore/{options.run}"
+        places["pictures"] = f"/pictures/{options.data}" if options.data else "/pictures"
+        places["canvas"] = f"/canvas?picture={client.get('/api/pictures', sort='largest')['pictures'][0]['id']}"
+        chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for size, (width, height) in SIZES.items():
+            for theme in ("light", "dark"):
+                for language in ("en", "zh"):
+                    context = chromium.new_context(viewport={"width": width, "height": height})
+                    context.add_init_script(
+                        f"localStorage.setItem('gesso.theme','{theme}');localStorage.setItem('gesso.language','{language}')"
+                    )
+                    page = context.new_page()
+                    page.goto(server.signed)
+                    for name, place in places.items():
+                        if options.only and name != options.only:
+                            continue
+                        page.goto(server.address + place)
+                        page.wait_for_selector("main h1")
+                        time.sleep(2.5)
+                        shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+                        stem = f"{name}-{size}-{theme}-{language}"
+                        shown.save(OUT / "studio" / f"{stem}.png")
+                        shown.save(DOCS / f"{stem}.webp", quality=80, method=6)
+                        print(stem, (DOCS / f"{stem}.webp").stat().st_size, flush=True)
+                    context.close()
+        chromium.close()
+
+
+if __name__ == "__main__":
+    main()
