@@ -1,0 +1,5 @@
+/** Words of the page Canvas. */
+export const canvas = {
+  title: 'Canvas',
+  sub: 'Paint, repair and compose.',
+}

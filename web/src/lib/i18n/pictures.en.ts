@@ -1,0 +1,5 @@
+/** Words of the page Pictures. */
+export const pictures = {
+  title: 'Pictures',
+  sub: 'The pictures that your generators learn from.',
+}

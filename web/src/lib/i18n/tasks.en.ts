@@ -1,0 +1,73 @@
+/** English words for tasks, where the studio's own are the names of options. All else is made from those names. */
+
+export interface TaskWords {
+  names: Record<string, string>
+  summaries: Record<string, string>
+  groups: Record<string, string>
+  /** By "task.field", or "*.field" for every task that has it. */
+  fields: Record<string, { label: string; help?: string }>
+  /** By "task.field.value", "field.value" or "value". */
+  choices: Record<string, string>
+  /** What progress counts in. */
+  units: Record<string, string>
+  /** Figures of a work: losses, distances. */
+  facts: Record<string, string>
+}
+
+export const tasks: TaskWords = {
+  names: {
+    sample: 'Draw',
+    directions: 'Find sliders',
+    cutout: 'Cut out',
+    explain: 'Explain',
+    gather: 'Export',
+    upscale: 'Enlarge',
+    redraw: 'Draw again',
+    invert: 'Find in the model',
+    families: 'Model families',
+  },
+  summaries: {},
+  groups: {},
+  fields: {
+    '*.run': { label: 'Model' },
+    '*.runs': { label: 'Models' },
+    '*.dataset': { label: 'Data set' },
+    '*.data': { label: 'Data set' },
+    '*.set': { label: 'Choices of the model' },
+    '*.slide': { label: 'Sliders' },
+    '*.fps': { label: 'Pictures a second' },
+    '*.faithful': { label: 'Faithfulness' },
+    '*.label_column': { label: 'Column of labels' },
+    '*.images': { label: 'Pictures' },
+    'finish.draft': { label: 'Drafts' },
+    'translate.picture': { label: 'Pictures' },
+    'redraw.picture': { label: 'Pictures' },
+    'invert.picture': { label: 'Pictures' },
+    'outpaint.to': { label: 'New size' },
+    'retarget.by': { label: 'Move by' },
+    'train.images': { label: 'Pictures to show' },
+    'train.source': { label: 'Second data set' },
+    'train.resume': { label: 'Go on with' },
+    'train.fork': { label: 'Begin from' },
+    'train.set': { label: 'Choices of the family' },
+    'measure.by': { label: 'Features' },
+    'compare.by': { label: 'Features' },
+    'originality.by': { label: 'Features' },
+  },
+  choices: {
+    none: 'None', auto: 'Auto', cpu: 'CPU', cuda: 'CUDA', mps: 'MPS', png: 'PNG', jpg: 'JPEG', webp: 'WebP',
+    avif: 'AVIF', gif: 'GIF', apng: 'APNG', mp4: 'MP4', webm: 'WebM', rgb: 'RGB', rgba: 'RGBA', zip: 'ZIP',
+    fd: 'Fréchet distance', x: 'Left and right', y: 'Top and bottom', 'keep.last': 'The last', 'keep.best': 'The best',
+    'crop.none': 'Squeeze', 'crop.centre': 'Centre', 'crop.smart': 'Smart', 'crop.pad': 'Pad', grey: 'Grey',
+    'form.sprites': 'Sprite sheet', 'form.sheet': 'Contact sheet', 'form.film': 'Film', low: 'Low resolution',
+    'side-by-side': 'Side by side', folders: 'Two folders', edges: 'Edges', noise: 'Noise', scratches: 'Scratches',
+    masks: 'Masks', layout: 'Layout', train: 'Training', test: 'Test', all: 'All', mirror: 'Mirror', blend: 'Blend',
+    breed: 'Breed', near: 'Near', cross: 'Cross', join: 'Join', left: 'Left', right: 'Right', top: 'Top',
+    bottom: 'Bottom', middle: 'Middle', centre: 'Centre', smooth: 'Smooth', straight: 'Straight', linear: 'Linear',
+    'in-out': 'In and out', own: 'One for each layer', shared: 'One for all', critic: 'Critic', labels: 'Labels',
+    occlusion: 'Occlusion', gradients: 'Gradients', style: 'The style’s', content: 'The picture’s', both: 'Both',
+    fill: 'Fill', denoise: 'Denoise', colourise: 'Colourise', enlarge: 'Enlarge', coverage: 'Coverage',
+  },
+  units: {},
+  facts: { fd: 'Fréchet distance', 'pictures/s': 'Pictures a second' },
+}
