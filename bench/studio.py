@@ -82,7 +82,7 @@ def kills(each: int) -> bool:
             until(lambda job=job: running(job))
             time.sleep(rng.uniform(0, 4))
             if what == "process":
-                pid = child_of(server)
+                pid = child_of(server, job["id"])
                 if pid is None:
                     raise SystemExit("the training ended before it was killed")
                 os.kill(pid, 9)

@@ -1,5 +1,6 @@
 """A studio in a process of its own, as users run it: begun, killed, begun again."""
 
+import json
 import os
 import signal
 import socket
@@ -96,14 +97,11 @@ class Server:
             return stream.read().decode()
 
 
-def child_of(server: Server) -> int | None:
-    """The process of the job that a studio runs."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_text()
-            parent = (place / "stat").read_text().rsplit(")", 1)[1].split()[1]
-        except OSError:
-            continue
-        if "gesso.studio.jobs.child" in words and server.process is not None and int(parent) == server.process.pid:
-            return int(place.name)
-    return None
+def child_of(server: Server, job: str) -> int | None:
+    """The process that does a job, while there is one."""
+    try:
+        pid = int(json.loads((server.home / "studio" / "jobs" / job / "lock").read_text())["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return pid

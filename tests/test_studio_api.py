@@ -299,12 +299,15 @@ def test_a_full_disk_is_told_and_costs_nothing(tmp_path):
     with Server(tmp_path, largest=500_000) as server, server.client() as client:
         with pytest.raises(GessoError, match="could not be written"):
             sent(client, out.getvalue())
-        made = 0
+        made = list[str]()
+
+        def fill():
+            while len(made) < 2000:
+                made.append(client.post("/api/boards", {"name": "x" * 120})["id"])
+
         with pytest.raises(GessoError, match="database could not be written"):
-            while made < 2000:
-                client.post("/api/boards", {"name": "x" * 120})
-                made += 1
+            fill()
         with pytest.raises(GessoError, match="could not be written"):
             client.ask("list")
-        assert len(client.get("/api/boards")) == made > 0
+        assert len(client.get("/api/boards")) == len(made) > 0
         assert not list((tmp_path / "studio" / "uploads").iterdir())

@@ -4,12 +4,13 @@ Every function takes paths and plain values, and writes files whole or not at al
 """
 
 import io
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, ParamSpec, TypeVar
 
 from gesso.errors import GessoError
@@ -32,7 +33,7 @@ class Pool:
     def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a function of this module; raises what it raises, and GessoError when its process died."""
         with self._lock:
-            pool = self._pool = self._pool or ProcessPoolExecutor(1, get_context("spawn"))
+            pool = self._pool = self._pool or ProcessPoolExecutor(1, get_context("spawn"), _follow)
             future = pool.submit(work, *args, **kwargs)
         try:
             return future.result(TIMEOUT)
@@ -53,6 +54,18 @@ class Pool:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = None
+
+
+def _follow() -> None:
+    """End with the studio, however that ends."""
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def reencode(path: str, name: str, out: str) -> dict[str, Any]:

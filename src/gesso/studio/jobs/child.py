@@ -1,10 +1,11 @@
 """The process of one job: does a task, and tells its events as lines of JSON.
 
-`python -m gesso.studio.jobs.child`: reads {"task", "options", "home", "lock"} as one line, then listens on: when that
-pipe ends, the studio has died, and the work stops as by SIGTERM: a training saves. Whoever begins the job again waits
-for the lock, so that no two ever do it.
+`python -m gesso.studio.jobs.child`: imports what works need, reads {"task", "options", "home", "lock"} as one line, and
+listens on: when that pipe ends, the studio has died, and the work stops as by SIGTERM: a training saves. Whoever begins
+the job again waits for the lock, so that no two ever do it.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -28,7 +30,11 @@ def main() -> int:
     """Do the job; returns 0 done, 2 a user's mistake, 130 stopped, 1 a fault of Gesso."""
     tell = _Teller(os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1))
     os.dup2(2, 1)  # what libraries print is no event
-    asked = json.loads(sys.stdin.readline())
+    _warm()
+    line = sys.stdin.readline()
+    if not line:  # the studio has gone before it had a job
+        return 0
+    asked = json.loads(line)
     threading.Thread(target=_follow, daemon=True).start()
     try:
         return _work(asked, tell)
@@ -50,6 +56,13 @@ def main() -> int:
             said = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".: ")
             tell.end("failed", problem=f"Gesso met a fault of its own ({said}).", remedy="The log tells where.")
         return 1
+
+
+def _warm() -> None:
+    """Import what most works need, before there is one."""
+    for name in ("numpy", "cv2", "numba", "torch", "gesso.sample", "gesso.patch", "gesso.data", "gesso.marks.picture"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _work(asked: dict[str, Any], tell: "_Teller") -> int:
@@ -138,4 +151,6 @@ def _follow() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # at once: tearing down what libraries keep takes a second

@@ -16,7 +16,7 @@ from gesso.studio.forms import form
 from gesso.studio.gallery import Gallery
 from gesso.studio.given import Given
 from gesso.studio.jobs import workflow
-from gesso.studio.jobs.running import Process, Said
+from gesso.studio.jobs.running import Nursery, Process, Said
 from gesso.studio.jobs.shown import shown
 
 __all__ = ["Jobs"]
@@ -32,7 +32,7 @@ class Jobs:
     def __init__(self, database: Database, events: Events, folders: Folders, gallery: Gallery, given: Given):
         self._database, self._events, self._folders = database, events, folders
         self._gallery, self._given = gallery, given
-        self._running = dict[str, Process]()
+        self._running, self._nursery = dict[str, Process](), Nursery()
         self._live = dict[str, dict[str, Any]]()  # progress of running jobs, newer than the database's
         self._lock, self._closing = threading.Lock(), False
 
@@ -41,10 +41,12 @@ class Jobs:
         """Work on them within; leaving, what runs is stopped where it can go on, and waits for the next time."""
         with workflow.launched(self, self._folders.home, url):
             self._top_up()
+            self._nursery.prepare()
             try:
                 yield
             finally:
                 self._closing = True
+                self._nursery.close()
                 for process in [*self._running.values()]:
                     process.stop()
                 for process in [*self._running.values()]:
@@ -239,7 +241,8 @@ class Jobs:
             if row["going"] is None:
                 emptied(results)
             options = row["going"] or self._given.resolved(job, row["task"], row["options"], results)
-            process = Process(row["task"], options, self._folders.home, self._folders.job(job))
+            folder = self._folders.job(job)
+            process = Process(self._nursery.take(), row["task"], options, self._folders.home, folder)
         except GessoError as error:
             self._failed(job, error.problem, error.remedy)
             return False

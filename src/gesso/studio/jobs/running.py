@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Process", "Said"]
+__all__ = ["Nursery", "Process", "Said"]
 
 GRACE = 20.0  # seconds between asking a process to stop and ending it
+PAUSE = 2.0  # seconds after which the next process is prepared
 TAIL = 40  # last lines of what it wrote, kept for its log
 
 
@@ -27,16 +28,65 @@ class Said:
     tail: list[str] = field(default_factory=list)
 
 
+class Nursery:
+    """One process that has imported what works need, and waits to be told its job: most begin at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def prepare(self) -> None:
+        """Have one that waits."""
+        with self._lock:
+            if not self._closed and (self._waiting is None or self._waiting.poll() is not None):
+                self._waiting = _born()
+
+    def take(self) -> "subprocess.Popen[bytes]":
+        """The one that waits, or a new one; another is prepared a little later, when the job has begun."""
+        with self._lock:
+            found, self._waiting = self._waiting, None
+            later = threading.Timer(PAUSE, self.prepare)
+            later.daemon = True
+            later.start()
+        return found if found is not None and found.poll() is None else _born()
+
+    def close(self) -> None:
+        """End the one that waits."""
+        with self._lock:
+            self._closed = True
+            if self._waiting is not None:
+                _silenced(self._waiting)
+                self._waiting = None
+
+
+def _born() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "gesso.studio.jobs.child"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def _silenced(child: "subprocess.Popen[bytes]") -> None:
+    """End a process that was told nothing yet."""
+    with suppress(OSError):
+        child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+
 class Process:
     """The process of a job. `follow` it in one thread; `stop` it from any."""
 
-    def __init__(self, task: str, options: Mapping[str, Any], home: Path, folder: Path):
+    def __init__(
+        self, child: "subprocess.Popen[bytes]", task: str, options: Mapping[str, Any], home: Path, folder: Path
+    ):  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         asked = {"task": task, "options": dict(options), "home": str(home), "lock": str(folder / "lock")}
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "gesso.studio.jobs.child"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+        self._child = child
         assert self._child.stdin is not None
         with suppress(OSError):
             self._child.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -64,8 +114,9 @@ class Process:
         code = self._child.wait()
         self._reader.join(2)
         with suppress(OSError):
-            assert self._child.stdin is not None
-            self._child.stdin.close()
+            for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+                assert stream is not None
+                stream.close()
         return Said(last.pop("end", "died"), last, code, self._tail)
 
     def stop(self, grace: float = GRACE) -> None:

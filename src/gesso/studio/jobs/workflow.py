@@ -17,8 +17,7 @@ from dbos import DBOS, DBOSConfig
 
 __all__ = ["LANES", "Worker", "enqueue", "launched", "unfinished"]
 
-LANES = ("short", "long")  # one job at a time in each: no picture waits for a training
-POLL = 0.2  # seconds between two looks at the queue
+LANES = {"short": 0.3, "long": 1.0}  # one job at a time in each, looked for so many seconds apart
 
 
 class Worker(Protocol):
@@ -78,8 +77,8 @@ def launched(worker: Worker, home: Path, url: str | None = None) -> Iterator[Non
     DBOS(config=config)
     DBOS.launch()
     try:
-        for lane in LANES:
-            DBOS.register_queue(lane, global_concurrency=1, polling_interval_sec=POLL, on_conflict="always_update")
+        for lane, pause in LANES.items():
+            DBOS.register_queue(lane, global_concurrency=1, polling_interval_sec=pause, on_conflict="always_update")
         yield
     finally:
         DBOS.destroy(workflow_completion_timeout_sec=30)
