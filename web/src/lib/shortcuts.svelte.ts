@@ -24,6 +24,7 @@ const mac = /mac|iphone|ipad/i.test(navigator.platform)
 class Shortcuts {
   list = $state.raw<Shortcut[]>([])
   sheet = $state(false)
+  #all: Shortcut[] = [] // what list shows: an effect that ends reads of a state what it was before
   #histories: History[] = []
   #first = ''
   #timer = 0
@@ -31,8 +32,8 @@ class Shortcuts {
 
   /** Take keys; returns what gives them back. The latest taken wins. */
   add(...shortcuts: Shortcut[]): () => void {
-    this.list = [...this.list, ...shortcuts]
-    return () => (this.list = this.list.filter((one) => !shortcuts.includes(one)))
+    this.list = this.#all = [...this.#all, ...shortcuts]
+    return () => (this.list = this.#all = this.#all.filter((one) => !shortcuts.includes(one)))
   }
 
   /** Mod+Z and Mod+Shift+Z act on this one until it is given back. */
@@ -55,7 +56,7 @@ class Shortcuts {
   #down(event: KeyboardEvent): void {
     if (event.defaultPrevented || event.isComposing) return
     const target = event.target as HTMLElement
-    const text = target.isContentEditable || target.matches?.('textarea, select, input:not([type=range]):not([type=checkbox])')
+    const text = target.isContentEditable || target.matches?.('textarea, select, input:not([type=range], [type=checkbox], [type=radio])')
     const modal = document.querySelector('dialog:modal') !== null
     const pressed = named(event)
     const sequence = this.#first ? `${this.#first} ${pressed}` : ''

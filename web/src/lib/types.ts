@@ -244,6 +244,8 @@ export interface Run {
   height: number
   labels: string[]
   text: boolean
+  /** Whether it draws from pictures that it is given, as one that translates does. */
+  source?: boolean
   has_model: boolean
   preview: string | null
   best: Record<string, unknown> | null

@@ -1,0 +1,67 @@
+/** What is painted and not yet made into anything, kept in this browser: a reload or a crash loses nothing. */
+
+const STORE = 'paint'
+let opened: Promise<IDBDatabase> | null = null
+
+function database(): Promise<IDBDatabase> {
+  return (opened ??= new Promise((resolve, reject) => {
+    const asked = indexedDB.open('gesso.canvas', 1)
+    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE)
+    asked.onsuccess = () => resolve(asked.result)
+    asked.onerror = () => reject(asked.error)
+  }))
+}
+
+function done<V>(request: IDBRequest<V>): Promise<V> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+/** Blobs by name. A private window may keep nothing: then nothing is found. */
+export const kept = {
+  async get(name: string): Promise<Blob | null> {
+    try {
+      return (await done((await database()).transaction(STORE).objectStore(STORE).get(name))) ?? null
+    } catch {
+      return null
+    }
+  },
+  async put(name: string, value: Blob | null): Promise<void> {
+    try {
+      const store = (await database()).transaction(STORE, 'readwrite').objectStore(STORE)
+      await (value ? done(store.put(value, name)) : done(store.delete(name)))
+    } catch {
+      /* as above */
+    }
+  },
+}
+
+/** A plain value of this tab (session) or of this browser (local). */
+export function recall<V>(name: string, usual: V, storage: 'session' | 'local' = 'session'): V {
+  try {
+    const text = (storage === 'local' ? localStorage : sessionStorage).getItem(`gesso.canvas.${name}`)
+    return text === null ? usual : (JSON.parse(text) as V)
+  } catch {
+    return usual
+  }
+}
+
+export function remember(name: string, value: unknown, storage: 'session' | 'local' = 'session'): boolean {
+  try {
+    ;(storage === 'local' ? localStorage : sessionStorage).setItem(`gesso.canvas.${name}`, JSON.stringify(value))
+    return true
+  } catch {
+    return false // full, or a private window
+  }
+}
+
+/** Call it often: it is done once, when there is quiet. */
+export function quietly(act: () => void, wait = 600): () => void {
+  let timer = 0
+  return () => {
+    clearTimeout(timer)
+    timer = window.setTimeout(act, wait)
+  }
+}

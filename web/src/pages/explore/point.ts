@@ -1,0 +1,95 @@
+/** Where one is in a model: what is drawn there, in the words of the live socket, of tasks and of addresses. */
+
+import type { Draw, Options } from '$lib/types'
+
+export type Mix = [seed: number, weight: number][]
+
+/** slides, knobs: only what differs from nothing and from the family's own. text: null where each seed has its own. */
+export interface Point {
+  seed: number
+  mix: Mix | null
+  slides: Record<string, number>
+  knobs: Record<string, unknown>
+  label: string | null
+  text: string | null
+}
+
+export const START: Point = { seed: 0, mix: null, slides: {}, knobs: {}, label: null, text: null }
+export const MOST_SEED = 2 ** 32
+
+/** What is sent for a point. */
+export function wish(point: Point): Draw {
+  const out: Draw = { seed: point.seed }
+  if (point.mix) out.mix = point.mix
+  if (Object.keys(point.slides).length) out.slides = point.slides
+  if (Object.keys(point.knobs).length) out.knobs = point.knobs
+  if (point.label !== null) out.label = point.label
+  if (point.text) out.text = point.text
+  return out
+}
+
+/** A record with a value set, or without it. */
+export function having<V>(record: Record<string, V>, name: string, value: V | undefined): Record<string, V> {
+  const out = { ...record }
+  if (value === undefined) delete out[name]
+  else out[name] = value
+  return out
+}
+
+/** Strengths as tasks take them: larger=1.5. */
+export const slideWords = (slides: Record<string, number>) =>
+  Object.entries(slides).filter(([, value]) => value).map(([name, value]) => `${name}=${round(value)}`)
+export const knobWords = (knobs: Record<string, unknown>) => Object.entries(knobs).map(([name, value]) => `${name}=${value}`)
+export const round = (value: number) => Math.round(value * 1000) / 1000
+
+/** What tasks of one run are asked in common. */
+export function asked(run: number, point: Point): Options {
+  const out: Options = { run: String(run) }
+  if (point.label !== null) out.label = point.label
+  if (Object.keys(point.knobs).length) out.set = knobWords(point.knobs)
+  return out
+}
+
+/** ?seed=7&slides=larger=1.5,redder=-1&set=truncation=0.7&mix=3*0.5,9*0.5&label=rose&text=… */
+export function toQuery(point: Point): Record<string, string | number | null> {
+  return {
+    seed: point.seed,
+    slides: slideWords(point.slides).join(','),
+    set: knobWords(point.knobs).join(','),
+    mix: point.mix ? point.mix.map(([seed, weight]) => `${seed}*${round(weight)}`).join(',') : null,
+    label: point.label,
+    text: point.text,
+  }
+}
+
+export function fromQuery(query: URLSearchParams): Point | null {
+  const seed = query.get('seed')
+  const mix = query.get('mix')
+  if (seed === null && mix === null && !query.get('slides') && !query.get('set')) return null
+  const slides: Record<string, number> = {}
+  for (const [name, value] of pairs(query.get('slides'))) if (Number.isFinite(Number(value))) slides[name] = Number(value)
+  const knobs: Record<string, unknown> = {}
+  for (const [name, value] of pairs(query.get('set'))) knobs[name] = read(value)
+  const parts = (mix ?? '').split(',').filter(Boolean).map((part) => part.split('*').map(Number) as [number, number])
+  return {
+    seed: whole(Number(seed ?? 0)), slides, knobs,
+    mix: parts.length > 1 && parts.every(([one, weight]) => Number.isSafeInteger(one) && weight > 0) ? parts.slice(0, 8) : null,
+    label: query.get('label'), text: query.get('text'),
+  }
+}
+
+function pairs(text: string | null): [string, string][] {
+  return (text ?? '').split(',').filter((part) => part.includes('=')).map((part) => {
+    const at = part.indexOf('=')
+    return [part.slice(0, at), part.slice(at + 1)]
+  })
+}
+function read(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value === 'True' ? true : value === 'False' ? false : value
+  }
+}
+export const whole = (seed: number) => (Number.isFinite(seed) ? Math.max(0, Math.floor(seed)) : 0)
+export const anySeed = () => Math.floor(Math.random() * 100_000)
