@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from gesso.options import Options
 
@@ -72,7 +72,7 @@ class Task(ABC, Generic[Choices]):
     positional: the fields that the command line also takes by place, in order. One last field that is
     a tuple takes all the words that remain.
     example: one command that works, shown in the help.
-    long: whether it takes minutes to hours, and so waits in a line of its own where works queue.
+    pace: how long it usually takes; where works queue, each pace has a line of its own.
     resumable: whether it tells Checkpoints: stopped, it goes on from where it was.
     """
 
@@ -80,7 +80,7 @@ class Task(ABC, Generic[Choices]):
     Options: type[Choices]
     positional: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[str] = ""
-    long: ClassVar[bool] = False
+    pace: ClassVar[Literal["moments", "minutes", "hours"]] = "moments"
     resumable: ClassVar[bool] = False
 
     @abstractmethod

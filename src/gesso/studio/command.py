@@ -37,7 +37,7 @@ class Studio(Task[StudioOptions]):
     name = "studio"
     Options = StudioOptions
     example = "gesso studio"
-    long = True
+    pace = "hours"
 
     def run(self, options: StudioOptions, home: Path) -> Iterator[Event]:
         """Serve until it is stopped; raises GessoError where it may not, or the port is taken."""

@@ -85,6 +85,7 @@ class Animate(Task[AnimateOptions]):
     Options = AnimateOptions
     positional = ("run",)
     example = "gesso animate emoji --seeds 1,5,9 --seconds 6 --loop --out walk.mp4"
+    pace = "minutes"
 
     def run(self, options: AnimateOptions, home: Path) -> Iterator[Event]:
         """Draw all frames, write; the Result names the film."""

@@ -37,6 +37,7 @@ class Compare(Task[CompareOptions]):
     Options = CompareOptions
     positional = ("runs",)
     example = "gesso compare 7 8"
+    pace = "minutes"
 
     def run(self, options: CompareOptions, home: Path) -> Iterator[Event]:
         """Measure what is not measured, then show; the Result's facts hold `reports`, one of each run."""

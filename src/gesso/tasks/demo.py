@@ -36,7 +36,7 @@ class Demo(Task[DemoOptions]):
     name = "demo"
     Options = DemoOptions
     example = "gesso demo"
-    long = True
+    pace = "hours"
 
     def run(self, options: DemoOptions, home: Path) -> Iterator[Event]:
         """Import, train, draw: each by its own task."""

@@ -58,6 +58,7 @@ class Directions(Task[DirectionsOptions]):
     Options = DirectionsOptions
     positional = ("run",)
     example = "gesso directions emoji"
+    pace = "minutes"
 
     def run(self, options: DirectionsOptions, home: Path) -> Iterator[Event]:
         """Draw, find, try, write; the Result's text is the table of sliders."""

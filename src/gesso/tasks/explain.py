@@ -57,6 +57,7 @@ class Explain(Task[ExplainOptions]):
     Options = ExplainOptions
     positional = ("run",)
     example = "gesso explain flowers --seed 7"
+    pace = "minutes"
 
     def run(self, options: ExplainOptions, home: Path) -> Iterator[Event]:
         """Find out and write; the Result names the page, or the sheet."""

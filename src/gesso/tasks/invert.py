@@ -69,6 +69,7 @@ class Invert(Task[InvertOptions]):
     Options = InvertOptions
     positional = ("run", "picture")
     example = "gesso invert emoji photo.png --slide larger=-1,1"
+    pace = "minutes"
 
     def run(self, options: InvertOptions, home: Path) -> Iterator[Event]:
         """Find, fit, change, write; the Result names the sheet and the pictures, its facts tell how near they come."""

@@ -52,6 +52,7 @@ class Measure(Task[MeasureOptions]):
     Options = MeasureOptions
     positional = ("run",)
     example = "gesso measure flowers"
+    pace = "minutes"
 
     def run(self, options: MeasureOptions, home: Path) -> Iterator[Event]:
         """Draw or read, measure, write; the Result's facts are those of measures.json."""

@@ -52,6 +52,7 @@ class Originality(Task[OriginalityOptions]):
     Options = OriginalityOptions
     positional = ("run",)
     example = "gesso originality flowers"
+    pace = "minutes"
 
     def run(self, options: OriginalityOptions, home: Path) -> Iterator[Event]:
         """Draw or read, compare, tell; the Result names the sheet, and its facts are those of originality.json."""

@@ -91,6 +91,8 @@ class TrainOptions(Options):
             raise ValueError("a fork has the family and the preset of its run; leave --family and --preset out")
         if self.minutes is not None and self.images is not None:
             raise ValueError("give --minutes or --images, not both")
+        if self.images is not None:
+            read_count(self.images)
         if not self.watch and (self.keep == "best" or self.patience is not None):
             raise ValueError("--keep best and --patience need the watch; leave --no-watch out")
         return self
@@ -108,7 +110,7 @@ class Train(Task[TrainOptions]):
     Options = TrainOptions
     positional = ("dataset",)
     example = "gesso train flowers --minutes 10"
-    long = True
+    pace = "hours"
     resumable = True
 
     def run(self, options: TrainOptions, home: Path) -> Iterator[Event]:

@@ -64,7 +64,7 @@ class Jobs:
         self._given.check(task, plain)
         row = {
             "id": new_id(), "task": task, "title": self._title(task, plain), "options": plain, "status": "waiting",
-            "lane": "long" if asked.task.long else "short", "priority": priority, "created": now(), "tries": 0,
+            "lane": asked.task.pace, "priority": priority, "created": now(), "tries": 0,
             "message": "",
         }  # fmt: skip
         with self._database.change() as connection:

@@ -26,7 +26,7 @@ def shown(
     }
     return {
         **{name: row[name] for name in PLAIN},
-        "long": row["lane"] == "long",
+        "long": row["lane"] == "hours",
         "resumable": form(row["task"]).task.resumable,
         "progress": progress or row["progress"],
         "preview": preview

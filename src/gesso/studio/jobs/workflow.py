@@ -17,7 +17,7 @@ from dbos import DBOS, DBOSConfig
 
 __all__ = ["LANES", "Worker", "enqueue", "launched", "unfinished"]
 
-LANES = {"short": 0.3, "long": 1.0}  # one job at a time in each, looked for so many seconds apart
+LANES = {"moments": 0.3, "minutes": 1.0, "hours": 1.0}  # one job at a time in each, looked for every so many seconds
 
 
 class Worker(Protocol):

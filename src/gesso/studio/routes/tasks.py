@@ -20,8 +20,8 @@ def router() -> APIRouter:
         """Everything that can be asked for, with its form."""
         return [
             {
-                "name": name, "group": TASKS[name].group, "summary": TASKS[name].summary, "long": one.task.long,
-                "resumable": one.task.resumable, "example": one.task.example, "schema": one.schema,
+                "name": name, "group": TASKS[name].group, "summary": TASKS[name].summary, "example": one.task.example,
+                "long": one.task.pace == "hours", "resumable": one.task.resumable, "schema": one.schema,
             }
             for name, one in forms().items()
         ]  # fmt: skip

@@ -68,7 +68,6 @@ export const gallery = {
   back: 'Restored.',
   export: 'Export',
   compare: 'Compare',
-  compareTwo: 'Choose two pictures to compare them.',
 
   // states
   empty: 'Nothing here yet',
@@ -176,5 +175,4 @@ export const gallery = {
   searchSeed: 'Search by its seed',
   useText: 'Use its text in a model',
   toCanvas: 'Put it on the canvas',
-  tool: 'Tool',
 }

@@ -76,7 +76,6 @@ export const gallery: Same<typeof en> = {
   back: '已恢复。',
   export: '导出',
   compare: '对比',
-  compareTwo: '选择两张图片即可对比。',
 
   empty: '这里还没有图片',
   emptyText: '你在“探索”中保留的、在画布上修复的或由任务绘制的图片，都会自动放到这里。',
@@ -178,5 +177,4 @@ export const gallery: Same<typeof en> = {
   searchSeed: '按种子搜索',
   useText: '在模型中使用其文字',
   toCanvas: '放到画布上',
-  tool: '工具',
 }

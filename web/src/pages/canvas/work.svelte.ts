@@ -299,7 +299,7 @@ class Work {
       const options: Options = { ...this.valuesOf(tool), [tool.picture]: tool.several ? [present.ref] : present.ref }
       if (role) options[role] = await this.maskRef()
       if (tool.frame === 'grow') Object.assign(options, { to: `${this.frame!.width}x${this.frame!.height}`, across: this.frame!.across, down: this.frame!.down })
-      if (tool.frame === 'shape' && this.frame) options.size = `${this.frame.width}x${this.frame.height}`
+      if (tool.frame === 'shape' && this.frame && role !== 'move') options.size = `${this.frame.width}x${this.frame.height}`
       if (role === 'move') options.by = `${this.by.right},${this.by.down}`
       if (schema.properties?.seed && options.seed === undefined) options.seed = Math.floor(Math.random() * 2 ** 31)
       await this.#ask(tool.name, options, present.ref)

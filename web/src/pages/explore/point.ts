@@ -79,7 +79,7 @@ export function fromQuery(query: URLSearchParams): Point | null {
 }
 
 function pairs(text: string | null): [string, string][] {
-  return (text ?? '').split(',').filter((part) => part.includes('=')).map((part) => {
+  return (text ?? '').split(/,(?=[\w-]+=)/).filter((part) => part.includes('=')).map((part) => {
     const at = part.indexOf('=')
     return [part.slice(0, at), part.slice(at + 1)]
   })
