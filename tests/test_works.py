@@ -109,6 +109,8 @@ def test_pixels_outside_a_mask_are_untouched_to_the_bit(transparent, place):
         np.testing.assert_array_equal(pixels(path)[~hole], image[~hole])
     wide = work("outpaint", place, picture=place / "c.png", to="80x80", across="left", down="bottom").paths[0]
     np.testing.assert_array_equal(pixels(wide)[16:, :72], image)
+    put = work("outpaint", place, picture=place / "c.png", to="80x80", at="3,10").paths[0]
+    np.testing.assert_array_equal(pixels(put)[10:74, 3:75], image)
 
 
 def test_candidates_are_written_best_first(place):
@@ -237,6 +239,8 @@ SAID = [
     ("retarget", {"size": None}, "Neither a new size nor what to move is given"),
     ("retarget", {"move": "m.png", "by": "up"}, "--by up is no way"),
     ("outpaint", {"to": "40x40"}, "does not go beyond it"),
+    ("outpaint", {"to": "100x100", "at": "left"}, "--at left is no place"),
+    ("outpaint", {"to": "100x100", "at": "80,0"}, "not within the new one"),
 ]
 
 
@@ -250,7 +254,7 @@ def test_what_does_not_fit_is_said(name, wrong, said, place, monkeypatch):
     monkeypatch.setattr("gesso.memory.free", lambda: 4 << 30)
     files = {
         key: tuple(place / v for v in value) if isinstance(value, tuple) and key != "weight"
-        else place / value if isinstance(value, str) and key not in ("size", "by", "to") else value
+        else place / value if isinstance(value, str) and key not in ("size", "by", "to", "at") else value
         for key, value in wrong.items()
     }  # fmt: skip
     with pytest.raises(GessoError, match=said):

@@ -101,9 +101,7 @@ class Gallery:
         """Its file; raises GessoError where that is gone."""
         path = self._folders.home / self.row(key)["path"]
         if not path.is_file():
-            raise GessoError(
-                f"The file {path.name} is no longer there.", "Restore it from a backup, or remove it here."
-            )
+            raise Missing(f"The file {path.name} is no longer there.", "Restore it from a backup, or remove it here.")
         return path
 
     def parameters(self, key: str) -> str:

@@ -24,6 +24,9 @@ class OutpaintOptions(WorkOptions):
     to: str = Field(description="Size of the new picture, as in 1920x1080.")
     across: Literal["left", "centre", "right"] = Field(default="centre", description="Where the given picture is.")
     down: Literal["top", "middle", "bottom"] = Field(default="middle", description="Where the given picture is.")
+    at: str = Field(
+        default="", description="Where it is instead, in pixels from the left and from the top, as in 120,40."
+    )
 
 
 class Outpaint(Task[OutpaintOptions]):
@@ -56,6 +59,8 @@ class Outpaint(Task[OutpaintOptions]):
             )
         afford(needed(high * wide, height * width), f"A picture of {width}×{height}", "Ask for a smaller size.")
         top, left = round((height - high) * DOWN[options.down]), round((width - wide) * ACROSS[options.across])
+        if options.at:
+            left, top = _place(options.at, width - wide, height - high)
         begun = time.monotonic()
         with threads(options.threads):
             picture = opened.image.astype(np.float32) / 255
@@ -69,3 +74,14 @@ class Outpaint(Task[OutpaintOptions]):
         yield Preview(target, "continued")
         facts = {"top": top, "left": left, "seconds": round(time.monotonic() - begun, 2)}
         yield Result(f"{target.name}: {wide}×{high} continued to {width}×{height}.", (target,), facts)
+
+
+def _place(text: str, right: int, low: int) -> tuple[int, int]:
+    """Left and top from words like 120,40; raises GessoError where the picture would not be within the new one."""
+    try:
+        left, top = (int(word) for word in text.split(","))
+    except ValueError:
+        raise GessoError(f"--at {text} is no place.", "Write for example --at 120,40.") from None
+    if not (0 <= left <= right and 0 <= top <= low):
+        raise GessoError(f"At {text} the picture is not within the new one.", f"At most, --at is {right},{low}.")
+    return left, top

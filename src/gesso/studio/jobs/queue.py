@@ -268,7 +268,7 @@ class Jobs:
         elif said.how == "failed":
             for line in said.tail if said.code == 1 else ():
                 self._say(job, line, "error")
-            self._failed(job, said.more["problem"], said.more["remedy"])
+            self._failed(job, self._within(said.more["problem"]), self._within(said.more["remedy"]))
         elif row["wish"] is not None:
             self._stopped(row)
         elif self._closing:
@@ -290,7 +290,7 @@ class Jobs:
             elif before["done"] < event["progress"]["done"] and self._row(job)["tries"] > 1:
                 self._set(job, tries=1, progress=event["progress"])
         elif "message" in event:
-            self._say(job, event["message"], event["level"])
+            self._say(job, self._within(event["message"]), event["level"])
             self._told(job)
         elif "preview" in event:
             with self._database.change() as connection:
@@ -305,14 +305,19 @@ class Jobs:
         elif "result" in event:
             result = event["result"]
             made, files = self._gallery.take_in(result["paths"], job)
-            self._set(job, result={"text": result["text"], "pictures": made, "files": files, "facts": result["facts"]})
-            self._say(job, result["text"], "good")
+            text = self._within(result["text"])
+            self._set(job, result={"text": text, "pictures": made, "files": files, "facts": result["facts"]})
+            self._say(job, text, "good")
 
     # Small things
 
     def _title(self, task: str, options: Mapping[str, Any]) -> str:
         named = next((options[key] for key in ("name", "dataset", "run", "data", "resume") if options.get(key)), "")
         return f"{task} {named}".strip() if isinstance(named, str) else task
+
+    def _within(self, text: str) -> str:
+        """A text without the places of this machine: pages know no paths."""
+        return text.replace(f"{self._folders.home}/", "").replace(str(self._folders.home), "the home folder")
 
     def _row(self, job: str) -> dict[str, Any]:
         row = self._database.row(sa.select(jobs).where(jobs.c.id == job))

@@ -289,6 +289,7 @@ export const tasks: TaskWords = {
     'inpaint.grow': { label: '扩展', help: '蒙版周围再多填补几个像素。' },
     'outpaint.to': { label: '新尺寸', help: '例如 1920x1080。' },
     'outpaint.across': { label: '水平位置', help: '原图在新图中的位置。' },
+    'outpaint.at': { label: '原图位置', help: '改为距左边和上边的像素数，如 120,40。' },
     'outpaint.down': { label: '垂直位置', help: '原图在新图中的位置。' },
     'compose.scene': { label: '场景', help: '由图层组成的场景。' },
     'compose.only': { label: '仅输出', help: '只输出这些格式或变体。' },

@@ -7,6 +7,8 @@ export interface Frame {
   height: number
   across: 'left' | 'centre' | 'right'
   down: 'top' | 'middle' | 'bottom'
+  left?: number // where the picture lies in it, where it was dragged there
+  top?: number
 }
 
 const LARGEST = 8192
@@ -15,6 +17,7 @@ const STICKS = 0.012 // of a side: so near to the picture's edge, a frame lies o
 
 /** How far the frame reaches out to the left and above the picture. */
 export function offsets(frame: Frame, wide: number, high: number, kind: 'grow' | 'shape'): { left: number; top: number } {
+  if (kind === 'grow' && frame.left !== undefined && frame.top !== undefined) return { left: frame.left, top: frame.top }
   const across = kind === 'shape' || frame.across === 'centre' ? 0.5 : frame.across === 'left' ? 0 : 1
   const down = kind === 'shape' || frame.down === 'middle' ? 0.5 : frame.down === 'top' ? 0 : 1
   return { left: Math.round((frame.width - wide) * across), top: Math.round((frame.height - high) * down) }
@@ -22,34 +25,21 @@ export function offsets(frame: Frame, wide: number, high: number, kind: 'grow' |
 
 const bounded = (value: number, least: number) => Math.round(Math.min(LARGEST, Math.max(least, value)))
 
-/**
- * One side of a frame that grows is dragged. The picture lies at one end or in the middle of it, so dragging out of
- * the end where it lies brings it into the middle. edge: -1 the left or upper one, 1 the other.
- */
-function side(length: number, own: number, at: -1 | 0 | 1, edge: number, place: number): { length: number; at: -1 | 0 | 1 } {
-  let out = edge < 0 ? -place : place - own
-  if (out < own * STICKS) out = 0
-  const extra = length - own
-  if (at === 0 && extra > 0) return { length: bounded(own + 2 * out, own), at }
-  if (extra === 0 || at === -edge) return { length: bounded(own + out, own), at: out ? (-edge as -1 | 1) : at }
-  return out ? { length: bounded(own + Math.max(extra, 2 * out), own), at: 0 } : { length, at }
+/** How far out of the picture an edge is dragged; near the picture's own edge it lies on it. */
+function out(edge: number, own: number, place: number): number {
+  const far = edge < 0 ? -place : place - own
+  return far < own * STICKS ? 0 : Math.round(Math.min(far, LARGEST - own))
 }
 
+/** A frame around the picture is dragged by an edge or a corner; the other edges stay. edge: -1 the left or upper one. */
 export function grown(frame: Frame, wide: number, high: number, edge: readonly [number, number], place: Spot): Frame {
-  const next = { ...frame }
-  if (edge[0]) {
-    const now = { left: -1, centre: 0, right: 1 }[frame.across] as -1 | 0 | 1
-    const { length, at } = side(frame.width, wide, now, edge[0], place.x)
-    next.width = length
-    next.across = ({ '-1': 'left', 0: 'centre', 1: 'right' } as const)[String(at) as '0']
-  }
-  if (edge[1]) {
-    const now = { top: -1, middle: 0, bottom: 1 }[frame.down] as -1 | 0 | 1
-    const { length, at } = side(frame.height, high, now, edge[1], place.y)
-    next.height = length
-    next.down = ({ '-1': 'top', 0: 'middle', 1: 'bottom' } as const)[String(at) as '0']
-  }
-  return next
+  let { left, top } = offsets(frame, wide, high, 'grow')
+  let [right, low] = [frame.width - wide - left, frame.height - high - top]
+  if (edge[0] < 0) left = out(-1, wide, place.x)
+  if (edge[0] > 0) right = out(1, wide, place.x)
+  if (edge[1] < 0) top = out(-1, high, place.y)
+  if (edge[1] > 0) low = out(1, high, place.y)
+  return { ...frame, left, top, width: bounded(wide + left + right, wide), height: bounded(high + top + low, high) }
 }
 
 /** A shape is dragged, which lies in the middle of the picture. kept: its proportions stay. */

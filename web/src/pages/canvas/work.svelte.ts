@@ -1,5 +1,6 @@
 /** Work on a picture: what it is now and was before, the mask, the tools' settings, what runs, what came out of it. */
 
+import type { Frame } from './frames'
 import { api, ApiError, ref } from '$lib/api'
 import { onEvent } from '$lib/events'
 import { History } from '$lib/history.svelte'
@@ -75,7 +76,7 @@ class Work {
   hardness = $state(1)
 
   /** A new frame around the picture, or its new shape, in pixels; null: as the picture is. */
-  frame = $state.raw<{ width: number; height: number; across: 'left' | 'centre' | 'right'; down: 'top' | 'middle' | 'bottom' } | null>(null)
+  frame = $state.raw<Frame | null>(null)
   /** How far a masked part is moved. */
   by = $state({ right: 0, down: 0 })
 
@@ -298,7 +299,10 @@ class Work {
     try {
       const options: Options = { ...this.valuesOf(tool), [tool.picture]: tool.several ? [present.ref] : present.ref }
       if (role) options[role] = await this.maskRef()
-      if (tool.frame === 'grow') Object.assign(options, { to: `${this.frame!.width}x${this.frame!.height}`, across: this.frame!.across, down: this.frame!.down })
+      if (tool.frame === 'grow') {
+        const { width, height, across, down, left, top } = this.frame!
+        Object.assign(options, { to: `${width}x${height}` }, left === undefined ? { across, down } : { at: `${left},${top}` })
+      }
       if (tool.frame === 'shape' && this.frame && role !== 'move') options.size = `${this.frame.width}x${this.frame.height}`
       if (role === 'move') options.by = `${this.by.right},${this.by.down}`
       if (schema.properties?.seed && options.seed === undefined) options.seed = Math.floor(Math.random() * 2 ** 31)
