@@ -151,7 +151,7 @@ async def listened(server: Server, token: str, listeners: int, stalled: int, sto
                 begun = time.perf_counter()
                 (await http.get(path)).raise_for_status()
                 took.append((time.perf_counter() - begun) * 1000)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.25)
     for task in tasks:
         task.cancel()
     for one in deaf:
@@ -172,7 +172,7 @@ def listeners(rounds: int) -> bool:
         token = (home / "studio" / "token").read_text()
         for number in range(2 * rounds):
             which = ("alone", "listened to")[number % 2]
-            job = client.ask("train", dataset="some", family="gan", images="12k", preview_every=10, threads=2, seed=1)
+            job = client.ask("train", dataset="some", family="gan", images="20k", preview_every=10, threads=2, seed=1)
             until(lambda job=job: (client.get(f"/api/jobs/{job['id']}")["progress"] or {}).get("done"))
 
             async def watch(which: str = which, job: dict[str, Any] = job) -> None:
@@ -188,7 +188,7 @@ def listeners(rounds: int) -> bool:
 
             asyncio.run(watch())
             run = Run.open(home, number + 1)
-            spent = run.read_log()[-1]["pictures/s"]
+            spent = [line["pictures/s"] for line in run.read_log() if "pictures/s" in line][-1]
             paces[which].append(spent)
             print(which, spent, flush=True)
     alone, heard = (statistics.median(paces[name]) for name in paces)
@@ -209,18 +209,17 @@ def browser(moves: int, home: Path, run: int) -> bool:
         session.send("Network.enable")
         session.on("Network.loadingFinished", lambda event: moved.__setitem__(0, moved[0] + event["encodedDataLength"]))
         page.goto(server.signed)
-        page.wait_for_function("window.readyAt")
+        until(lambda: page.evaluate("window.readyAt"))
         loads, weights = list[float](), list[int]()
         for _ in range(5):
             session.send("Network.clearBrowserCache")
             moved[0] = 0
             page.goto(server.address)
-            page.wait_for_function("window.readyAt")
-            loads.append(page.evaluate("window.readyAt"))
+            loads.append(until(lambda: page.evaluate("window.readyAt")))
             time.sleep(1)
             weights.append(int(moved[0]))
         page.goto(f"{server.address}/explore/{run}")
-        page.wait_for_selector("[data-slider] input[type=range]")
+        page.wait_for_selector("main .named input[type=range]")
         time.sleep(4)  # the graph is written in a quiet moment
         took = sorted(page.evaluate(MOVES, moves))
         line = {
@@ -239,19 +238,17 @@ READY = """new MutationObserver((_, seen) => {
   if (document.querySelector('main h1')) { window.readyAt = performance.now(); seen.disconnect() }
 }).observe(document, { childList: true, subtree: true })"""
 
-# One move after the other: the slider's input event, to the frame after its picture was painted on the canvas.
+# One move after the other: the slider's input event, to the animation frame that shows its picture.
 MOVES = """async (moves) => {
-  const slider = document.querySelector('[data-slider] input[type=range]')
+  const slider = document.querySelector('main .named input[type=range]')
   const low = +slider.min, high = +slider.max, took = []
   for (let i = 0; i < moves; i++) {
     await new Promise((done) => setTimeout(done, 30 + 40 * Math.random()))
-    const drawn = new Promise((done) => addEventListener('gesso:drawn', done, { once: true }))
+    const drawn = new Promise((done) => addEventListener('gesso:drawn', (event) => done(event.detail.drawn), { once: true }))
     const begun = performance.now()
     slider.value = low + (high - low) * (0.5 + 0.45 * Math.sin(i * 0.7))
     slider.dispatchEvent(new Event('input', { bubbles: true }))
-    await drawn
-    await new Promise((done) => requestAnimationFrame(done))
-    took.push(performance.now() - begun)
+    took.push((await drawn) - begun)
   }
   return took
 }"""

@@ -15,7 +15,7 @@ __all__ = ["Events"]
 
 KEPT = 4096  # events that can be told again
 QUIET = 15.0  # seconds until a sign of life
-PAUSE = 0.1  # seconds in which events are gathered, so that many listeners cost few wakings
+PAUSE = 0.25  # seconds in which events are gathered, so that many listeners cost few wakings
 
 
 class Events:

@@ -23,7 +23,7 @@ from gesso.errors import GessoError
 __all__ = ["main"]
 
 PATIENCE = 60.0  # seconds that an orphan gets to end, and that its successor waits
-PAUSE = 0.2  # seconds between two lines of progress
+PAUSE = 0.5  # seconds between two lines of progress
 
 
 def main() -> int:

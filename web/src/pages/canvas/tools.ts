@@ -28,7 +28,7 @@ const COMMON = ['recipe', 'threads', 'quality', 'format', 'device']
 
 export const TOOLS: Tool[] = [
   { name: 'inpaint', glyph: 'heal', picture: 'picture', roles: ['mask'], main: ['count', 'grow'], without: ['picture', 'mask'], first: { count: 3 } },
-  { name: 'outpaint', glyph: 'grow', picture: 'picture', roles: [], main: [], without: ['picture', 'to', 'across', 'down'], first: {}, frame: 'grow' },
+  { name: 'outpaint', glyph: 'grow', picture: 'picture', roles: [], main: [], without: ['picture', 'to', 'across', 'down', 'at'], first: {}, frame: 'grow' },
   {
     name: 'restore', glyph: 'restore', picture: 'picture', roles: ['', 'mask'], main: ['find', 'sensitivity', 'tone', 'run', 'do', 'count'],
     without: ['picture', 'mask', 'look'], first: {},

@@ -255,6 +255,19 @@ class Work {
     }
     this.opening = false
   }
+  /** A picture that was sent before, by another page. */
+  async openUpload(id: string): Promise<void> {
+    this.opening = true
+    const sent = new Image()
+    sent.src = `/api/uploads/${encodeURIComponent(id)}`
+    try {
+      await sent.decode()
+      this.open({ ref: ref.upload(id), url: sent.src, thumb: sent.src, name: t('canvas.sent'), width: sent.naturalWidth, height: sent.naturalHeight })
+    } catch {
+      toast.error(new ApiError(t('canvas.sentGone'), t('canvas.sentGoneHelp')))
+    }
+    this.opening = false
+  }
   goTo(at: number): void {
     this.looked = null
     if (at !== this.at) this.#go(this.states, at, true)
