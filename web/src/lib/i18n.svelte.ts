@@ -165,6 +165,11 @@ export function taskName(task: string): string {
   return i18n.tasks.names[task] ?? plain(task)
 }
 
+/** What a job does, and with what: "Train flowers". */
+export function jobTitle({ task, title }: { task: string; title: string }): string {
+  return `${taskName(task)} ${title.startsWith(`${task} `) ? title.slice(task.length + 1) : ''}`.trim()
+}
+
 /** What a task does, in a sentence; summary: the studio's own words. */
 export function taskSummary(task: string, summary = ''): string {
   return i18n.tasks.summaries[task] ?? summary
