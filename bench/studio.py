@@ -244,7 +244,8 @@ MOVES = """async (moves) => {
   const low = +slider.min, high = +slider.max, took = []
   for (let i = 0; i < moves; i++) {
     await new Promise((done) => setTimeout(done, 30 + 40 * Math.random()))
-    const drawn = new Promise((done) => addEventListener('gesso:drawn', (event) => done(event.detail.drawn), { once: true }))
+    const drawn = new Promise((done) =>
+      addEventListener('gesso:drawn', (event) => done(event.detail.drawn), { once: true }))
     const begun = performance.now()
     slider.value = low + (high - low) * (0.5 + 0.45 * Math.sin(i * 0.7))
     slider.dispatchEvent(new Event('input', { bubbles: true }))
