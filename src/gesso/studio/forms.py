@@ -6,6 +6,7 @@ where results go is not asked. A field's name means the same in every task, so w
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -84,10 +85,7 @@ def _made(name: str) -> Form:
             continue
         kind, annotation = _kind(name, key, field.annotation)
         kinds[key] = kind
-        copied = field._copy() if hasattr(field, "_copy") else field
-        if kind in ("pictures", "folder") and not str(annotation).startswith("tuple"):
-            copied.metadata = []
-        fields[key] = (annotation, copied)
+        fields[key] = (annotation, copy(field))
     title = "".join(part.capitalize() for part in re.split(r"\W+", name)) + "Body"
     body = create_model(title, __config__=ConfigDict(extra="forbid"), __doc__=found.Options.__doc__, **fields)
     schema = body.model_json_schema()

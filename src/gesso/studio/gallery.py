@@ -16,7 +16,7 @@ from gesso.studio.pixels import Pool, lab, look
 
 __all__ = ["Gallery"]
 
-seen = pictures.c.kind.in_(("picture", "film"))  # what a gallery shows, unless other files are asked for
+SEEN = pictures.c.kind.in_(("picture", "film"))  # what a gallery shows, unless other files are asked for
 NEAR = 26.0  # in CIELAB: colours that people call by one name
 SHOWN = (
     "id", "name", "kind", "width", "height", "bytes", "created", "task", "run", "run_name", "family", "seed", "label",
@@ -175,7 +175,7 @@ class Gallery:
         out = []
         for row in self._database.rows(sa.select(boards).order_by(sa.func.lower(boards.c.name))):
             on = sa.select(pictures.c.id).join(held, held.c.picture == pictures.c.id)
-            on = on.where(held.c.board == row["id"], ~pictures.c.thrown, seen).order_by(pictures.c.created.desc())
+            on = on.where(held.c.board == row["id"], ~pictures.c.thrown, SEEN).order_by(pictures.c.created.desc())
             keys = [one["id"] for one in self._database.rows(on)]
             cover = [f"/api/pictures/{key}/thumb" for key in keys[:4]]
             out.append({"id": row["id"], "name": row["name"], "count": len(keys), "cover": cover})
@@ -265,7 +265,7 @@ def _conditions(wish: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     """What a search asks, for the database."""
     table, out = pictures.c, list[sa.ColumnElement[bool]]()
     if wish.get("kind") is None:
-        out.append(seen)
+        out.append(SEEN)
     for word in str(wish.get("q") or "").split()[:12]:
         like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         words = (table.name, table.text, table.label, table.note, table.run_name, table.family, table.task)

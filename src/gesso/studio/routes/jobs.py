@@ -1,6 +1,5 @@
 """The queue."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from gesso.studio.collections import size_of
 from gesso.studio.routes.common import Body, Here, Key, Missing, served
 
 __all__ = ["router"]
@@ -111,7 +111,7 @@ def router() -> APIRouter:
     def queue(here: Here) -> dict[str, Any]:
         """How it stands with the queue, and with the disk, in bytes."""
         counts = here.jobs.counts()
-        used = {name: _bytes(here.folders.home / name) for name in ("datasets", "runs", "gallery", "studio")}
+        used = {name: size_of(here.folders.home / name) for name in ("datasets", "runs", "gallery", "studio")}
         return {
             "paused": here.jobs.halted, "running": counts.get("running", 0), "waiting": counts.get("waiting", 0),
             "free_bytes": shutil.disk_usage(here.folders.home).free, "used_bytes": used,
@@ -130,15 +130,3 @@ def router() -> APIRouter:
         return queue(here)
 
     return routes
-
-
-def _bytes(folder: Path) -> int:
-    """What the files below a folder take."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(place) / name).lstat().st_size
-            except OSError:  # gone meanwhile
-                continue
-    return total

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from starlette.requests import Request
 
 from gesso.errors import GessoError
 from gesso.store import Run
@@ -51,7 +50,7 @@ def router() -> APIRouter:
         raise Missing("There is no such grid.")
 
     @routes.get("/runs/{number}/card", response_class=Response)
-    def card(here: Here, number: Number, request: Request) -> Response:
+    def card(here: Here, number: Number) -> Response:
         """Its model card, in Markdown."""
         return served(_open(here, number).root / "README.md")
 
