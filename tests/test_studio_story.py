@@ -135,9 +135,7 @@ def test_the_whole_story(page, tmp_path):
     page.mouse.move(middle[0] + 30, middle[1] + 10, steps=8)
     page.mouse.up()
     remove.click()
-    candidates = page.get_by_role("group", name="Candidates")
     press("Accept")
-    assert candidates
 
     # It is starred, found again by a search, and taken away as a ZIP.
     with server.client() as client:
