@@ -202,6 +202,19 @@ def test_again_is_the_same_picture_and_vary_another(client, drawn):
     assert (pixels(other) != pixels(drawn[1])).any()
 
 
+def test_mixtures_are_made_again_with_the_choices_they_were_made_with(client, drawn):
+    def files(job):
+        made = client.wait(job)["result"]["pictures"][1:]
+        return made, [client.request("GET", f"/api/pictures/{one}/file").content for one in made]
+
+    how = {"run": "1", "seeds": "7,9", "how": "breed", "count": 2, "seed": 5, "set": ["truncation=0.6"]}
+    made, first = files(client.ask("mix", **how))
+    assert client.get(f"/api/pictures/{made[0]}")["again"] == {
+        "task": "mix", "options": client.get(f"/api/pictures/{made[1]}")["again"]["options"]
+    }  # fmt: skip
+    assert files(client.post(f"/api/pictures/{made[0]}/again", {}))[1] == first
+
+
 def test_a_work_knows_what_it_was_made_from(client, drawn):
     large = client.wait(client.ask("upscale", picture=f"picture:{drawn[0]}", factor=4))["result"]["pictures"][0]
     mask = np.zeros((64, 64, 3), np.uint8)

@@ -165,13 +165,17 @@ def test_a_picture_is_that_of_sample(number, wish, options, home, ask, tmp_path)
     assert not alike(pixels(drawn), pixels(plain))
 
 
-@pytest.mark.parametrize("number", [GAN, STYLEGAN, VAE, FLOW])
-def test_a_mixture_is_that_of_mix(number, home, ask, tmp_path):
+@pytest.mark.parametrize(("number", "slides"), [(GAN, {}), (STYLEGAN, {}), (STYLEGAN, {"larger": 1.5}), (VAE, {}),
+                                                (FLOW, {})])  # fmt: skip
+def test_a_mixture_is_that_of_mix(number, slides, home, ask, tmp_path):
     knobs = {"steps": 2} if number == FLOW else {}
-    chosen = {"set": ("steps=2",)} if knobs else {}
+    chosen: dict = {"set": ("steps=2",)} if knobs else {}
+    chosen |= {"slide": tuple(f"{name}={strength}" for name, strength in slides.items())}
     made = gesso.run("mix", run=str(number), seeds="3,4", how="blend", weights="2,1", out=tmp_path, home=home, **chosen)
-    drawn = ask({"do": "draw", "run": number, "mix": [[3, 2], [4, 1]], "knobs": knobs})
+    drawn = ask({"do": "draw", "run": number, "mix": [[3, 2], [4, 1]], "knobs": knobs, "slides": slides})
     assert alike(pixels(drawn), opened(made.paths[1]))
+    still = ask({"do": "draw", "run": number, "mix": [[3, 2], [4, 1]], "knobs": knobs})
+    assert alike(pixels(drawn), pixels(still)) == (not slides)
     one = ask({"do": "draw", "run": number, "mix": [[8, 0], [3, 1], [4, 0], [9, 0]], "knobs": knobs})
     alone = ask({"do": "draw", "run": number, "seed": 3, "knobs": knobs})
     assert one.bytes == alone.bytes

@@ -4,7 +4,7 @@ import numpy as np
 
 from gesso.data.pack import Pack
 
-__all__ = ["palette"]
+__all__ = ["LMS_TO_LAB", "RGB_TO_LMS", "palette"]
 
 PICTURES, PLACES = 256, 64  # pictures that are looked at, and places in each
 PIXELS = 4096  # of those that are opaque, at most

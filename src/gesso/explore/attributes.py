@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from gesso.data.palette import LMS_TO_LAB, RGB_TO_LMS
+
 __all__ = ["ATTRIBUTES", "LOOK", "Attribute", "Look", "attributes", "looked_at", "oklab", "subject"]
 
 PARTS = 256  # pictures that are looked at together
@@ -71,16 +73,7 @@ ATTRIBUTES = (
 def oklab(rgb: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """Lightness, green to red, and blue to yellow, of sRGB in [0, 1] (Ottosson 2020)."""
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0) + 0.055) / 1.055) ** 2.4)
-    cones = rgb.new_tensor(
-        [[0.4122214708, 0.5363325363, 0.0514459929],
-         [0.2119034982, 0.6806995451, 0.1073969566],
-         [0.0883024619, 0.2817188376, 0.6299787005]]
-    )  # fmt: skip
-    lab = rgb.new_tensor(
-        [[0.2104542553, 0.7936177850, -0.0040720468],
-         [1.9779984951, -2.4285922050, 0.4505937099],
-         [0.0259040371, 0.7827717662, -0.8086757660]]
-    )  # fmt: skip
+    cones, lab = rgb.new_tensor(RGB_TO_LMS), rgb.new_tensor(LMS_TO_LAB)
     seen = torch.einsum("ij,njhw->nihw", cones, linear).clamp(min=0) ** (1 / 3)
     return torch.einsum("ij,njhw->nihw", lab, seen)
 

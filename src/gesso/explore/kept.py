@@ -11,7 +11,7 @@ from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
 from gesso.explore.attributes import Attribute
 from gesso.explore.sliders import Slider
-from gesso.explore.space import Space
+from gesso.explore.space import Points, Space
 from gesso.files import sha256_of
 from gesso.marks.recipe import Moved
 from gesso.options import Options
@@ -36,12 +36,16 @@ class Steering:
         def draw(z: Tensor, condition: Condition, knobs: Options) -> Iterator[Tensor]:
             space = Space(family, knobs)
             points = space.of(z, condition.label, None if condition.text is None else tuple(condition.text))
-            codes = points.codes
-            for slider, strength in self.moves:
-                codes = codes + strength * slider.direction.to(codes)
-            yield from space.stream(points.at(codes))
+            yield from space.stream(self.led(points))
 
         return draw
+
+    def led(self, points: Points) -> Points:
+        """Points where the sliders lead from given ones."""
+        codes = points.codes
+        for slider, strength in self.moves:
+            codes = codes + strength * slider.direction.to(codes)
+        return points.at(codes)
 
 
 def keep(root: Path, sliders: Sequence[Slider], model: str, how: dict[str, Any]) -> str:

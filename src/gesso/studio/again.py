@@ -48,22 +48,29 @@ def _sampled(recipe: Mapping[str, Any]) -> dict[str, Any]:
     taken = recipe.get("taken")
     options: dict[str, Any] = {
         "run": recipe["run"], "count": 1, "seed": recipe["seed"], "label": recipe.get("label"),
-        "text": [recipe["text"]] if recipe.get("text") else None,
-        "set": [f"{name}={json.dumps(value)}" for name, value in (recipe.get("knobs") or {}).items()],
-        "slide": [f"{name}={value:g}" for name, value in ((recipe.get("moved") or {}).get("sliders") or {}).items()],
-        "finish": taken is not None,
+        "text": [recipe["text"]] if recipe.get("text") else None, "finish": taken is not None, **_drawn(recipe),
     }  # fmt: skip
     if taken is not None:
         options |= {**taken["options"], "size": min(recipe["width"], recipe["height"])}
     return options
 
 
+def _drawn(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Choices of drawing and sliders, as tasks take them."""
+    sliders = (recipe.get("moved") or {}).get("sliders") or {}
+    return {
+        "set": [f"{name}={json.dumps(value)}" for name, value in (recipe.get("knobs") or {}).items()],
+        "slide": [f"{name}={value!r}" for name, value in sliders.items()],
+    }
+
+
 def _worked(database: Database, task: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """Of what was made from pictures: by their SHA-256 these are found again, wherever they are now."""
     asked = form(task)
-    options = {**(recipe.get("options") or {}), "seed": recipe.get("seed")}
+    options = {"seed": recipe.get("seed"), **(recipe.get("options") or {})}
     if "run" in asked.kinds and recipe.get("run"):
-        options["run"] = recipe["run"]
+        told = {"run": recipe["run"], "label": recipe.get("label"), "text": recipe.get("text"), **_drawn(recipe)}
+        options = {**told, **options}
     digests = dict(recipe.get("inputs") or {})
     for name, kind in asked.kinds.items():
         value = options.get(name)

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from gesso.explore import Points, Space
+    from gesso.explore import Points, Space, Steering
     from gesso.sample import Model
 
-KEPT = {"how", "seeds", "weights", "layer", "count", "change", "seed", "region", "edge"}  # choices that a recipe tells
+# Choices that a recipe tells.
+KEPT = {"how", "seeds", "weights", "layer", "count", "change", "seed", "region", "edge", "label", "text"}
 COLUMNS = 8  # pictures in a row of the sheet
 
 
@@ -57,6 +58,10 @@ class MixOptions(Options):
     set: tuple[str, ...] = Field(
         default=(), description="A choice of drawing, name=value, such as truncation=0.7; may be repeated."
     )
+    slide: tuple[str, ...] = Field(
+        default=(),
+        description="Move a slider that `gesso directions` found, name=strength, such as larger=1.5; may be repeated.",
+    )
     recipe: bool = Field(default=True, description="Write into each picture how to make it again.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to compute.")
 
@@ -83,14 +88,17 @@ class Mix(Task[MixOptions]):
         knobs = tasks.knobs_of(model, options.set, asked)
         space = Space(model.family, knobs)
         parents = space.points(seeds, *tasks.asked_of(model, options.label, options.text))
-        children, inputs = _children(space, parents, options), _inputs(options)
+        steering = _steering(model, options, home)
+        children, inputs = _children(space, parents, steering, options), _inputs(options)
         shown, paths = [*to_uint8(space.pictures(parents))], list[Path]()
         named = "-".join(map(str, seeds[:8]))
         made = list["np.ndarray"]()
         for number, (child, picture) in enumerate(children, 1):
             image = to_uint8(picture())[0]
-            kept = options.model_dump(include=KEPT, mode="json") | {"number": number}
-            drawn = Drawn(seeds[0], _label(model, child), image, text=child.text[0] if child.text else None)
+            kept = options.model_dump(include=KEPT, mode="json") | {"number": number, "mask": next(iter(inputs), None)}
+            said = child.text[0] if child.text else None
+            moved = steering.moved if steering else None
+            drawn = Drawn(seeds[0], _label(model, child), image, text=said, moved=moved)
             recipe = model.recipe(drawn, knobs).model_copy(
                 update={"task": "mix", "options": kept, "inputs": inputs or None}
             )
@@ -109,11 +117,22 @@ class Mix(Task[MixOptions]):
         yield Result(f"{what} of the seeds {options.seeds}, by {model.run}.", (first, *paths), facts)
 
 
-def _children(space: "Space", parents: "Points", options: MixOptions) -> "list[tuple[Points, Callable[[], Tensor]]]":
+def _steering(model: "Model", options: MixOptions, home: Path) -> "Steering | None":
+    """The sliders that are moved, of what comes out; of a join, of both its parts."""
+    from gesso.explore import chosen
+    from gesso.store import Run
+
+    return chosen(Run.open(home, model.run).root, model.sha256, options.slide) if options.slide else None
+
+
+def _children(
+    space: "Space", parents: "Points", steering: "Steering | None", options: MixOptions
+) -> "list[tuple[Points, Callable[[], Tensor]]]":
     """What to draw: points, each with the way to its picture."""
+    led = steering.led if steering else lambda points: points
     if options.how == "join":
-        return _joins(space, parents, options)
-    return [(point, partial(space.pictures, point)) for point in _points(space, parents, options)]
+        return _joins(space, led(parents), options)
+    return [(point, partial(space.pictures, led(point))) for point in _points(space, parents, options)]
 
 
 def _points(space: "Space", parents: "Points", options: MixOptions) -> "list[Points]":
