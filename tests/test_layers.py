@@ -13,7 +13,7 @@ LONGEST = 420  # lines of a file
 ONE = {"errors", "options", "contract"}
 TWO = {
     "files", "compiled", "memory", "nn", "text", "conditioning", "losses", "augment", "primer", "adversarial", "marks",
-    "pretrained", "reconstruction", "solvers", "translation",
+    "oklab", "pretrained", "reconstruction", "solvers", "translation",
 }  # fmt: skip
 LIBRARY = {
     "patch", "finish", "scene", "data", "store", "train", "sample", "redraw", "translate", "measure", "explore",
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "files": ONE,
     "compiled": ONE,
     "memory": ONE,
+    "oklab": set(),
     "nn": ONE,
     "losses": ONE,
     "solvers": ONE,

@@ -3,29 +3,15 @@
 import numpy as np
 
 from gesso.data.pack import Pack
+from gesso.oklab import LMS_TO_LAB, RGB_TO_LMS
 
-__all__ = ["LMS_TO_LAB", "RGB_TO_LMS", "palette"]
+__all__ = ["palette"]
 
 PICTURES, PLACES = 256, 64  # pictures that are looked at, and places in each
 PIXELS = 4096  # of those that are opaque, at most
 OPAQUE = 250  # alpha from which a pixel counts
 ROUNDS = 24  # of k-means
 SAME = 0.04  # distance in OKLab below which two colours are told as one: about what an eye tells apart side by side
-
-RGB_TO_LMS = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-LMS_TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
 
 
 def palette(pack: Pack, count: int = 8) -> list[str]:
@@ -64,12 +50,12 @@ def _some(pack: Pack) -> np.ndarray:
 def _lab(rgb: np.ndarray) -> np.ndarray:
     """sRGB in [0, 1] -> OKLab, `m 3`."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(linear @ RGB_TO_LMS.T) @ LMS_TO_LAB.T
+    return np.cbrt(linear @ np.transpose(RGB_TO_LMS)) @ np.transpose(LMS_TO_LAB)
 
 
 def _rgb(lab: np.ndarray) -> np.ndarray:
     """OKLab -> sRGB, `m 3`; outside [0, 1] where a screen cannot show it."""
-    linear = (lab @ np.linalg.inv(LMS_TO_LAB).T) ** 3 @ np.linalg.inv(RGB_TO_LMS).T
+    linear = (lab @ np.linalg.inv(np.transpose(LMS_TO_LAB))) ** 3 @ np.linalg.inv(np.transpose(RGB_TO_LMS))
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
 
 

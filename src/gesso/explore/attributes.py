@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from gesso.data.palette import LMS_TO_LAB, RGB_TO_LMS
+from gesso.oklab import LMS_TO_LAB, RGB_TO_LMS
 
 __all__ = ["ATTRIBUTES", "LOOK", "Attribute", "Look", "attributes", "looked_at", "oklab", "subject"]
 
