@@ -1,6 +1,6 @@
 """A home folder for the pictures of the studio's pages: flowers, generators of them, and what was made with these.
 
-    python -m bench.show_studio_home --home HOME [--minutes 12]
+    python -m bench.show_studio_home --home HOME [--minutes 25]
 
 All of it is done through a running studio, as its pages do. Trainings are left to run and to wait, so that there is
 something to see: they go on with the next start of the studio.
@@ -16,7 +16,7 @@ from tests.serving import Server
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--minutes", type=float, default=25)
     options = parser.parse_args()
     with Server(options.home) as server, server.client() as client:
 
@@ -35,7 +35,8 @@ def main() -> None:
         small = done("train", family="flow", size="32", minutes=options.minutes / 3, **how)["run"]
         do("directions", run=large)
         drawn = do("sample", run=large, count=18, seed=1)
-        drawn += do("sample", run=large, count=6, seed=40, slide=["larger=1.5"])
+        slider = client.get(f"/api/runs/{int(large[:4])}/drawing")["sliders"][0]["name"]
+        drawn += do("sample", run=large, count=6, seed=40, slide=[f"{slider}=1.5"])
         drawn += do("sample", run=small, count=6, seed=7)
         pictures = {one["id"]: one for one in client.get("/api/pictures", limit=200)["pictures"]}
         single = [one for one in drawn if pictures[one]["width"] == 128]

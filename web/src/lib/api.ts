@@ -48,7 +48,7 @@ function failed(status: number, text: string): ApiError {
     /* not from the studio itself */
   }
   if (status === 401) session.signedOut = true
-  return new ApiError(told.problem || `The studio answered ${status}.`, told.remedy ?? '', told.field ?? null, status)
+  return new ApiError(told.problem || session.words.answered(status), told.remedy ?? '', told.field ?? null, status)
 }
 
 async function ask<R>(method: string, path: string, { json, body, query, signal }: Ask = {}): Promise<R> {
@@ -78,18 +78,20 @@ function send<R>(
   method: string, path: string, file: Blob, onProgress?: (share: number) => void, signal?: AbortSignal,
 ): Promise<R> {
   return new Promise((resolve, reject) => {
+    const aborted = () => reject(new DOMException('Aborted', 'AbortError'))
+    if (signal?.aborted) return aborted()
     const request = new XMLHttpRequest()
     request.open(method, path)
     request.setRequestHeader('content-type', file.type || 'application/octet-stream')
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total)
     request.onerror = () => reject(new ApiError(session.words.unreachable(), session.words.startAgain()))
-    request.onabort = () => reject(new DOMException('Aborted', 'AbortError'))
+    request.onabort = aborted
     request.onload = () => {
       if (request.status >= 400) return reject(failed(request.status, request.responseText))
       onProgress?.(1)
       resolve((request.responseText ? JSON.parse(request.responseText) : undefined) as R)
     }
-    signal?.addEventListener('abort', () => request.abort())
+    signal?.addEventListener('abort', () => request.abort(), { once: true })
     request.send(file)
   })
 }
@@ -207,6 +209,9 @@ export const ref = {
 
 /** A picture of a data set, small: at most `size` pixels a side. */
 export const small = (address: string, size = 96) => `${address}${address.includes('?') ? '&' : '?'}size=${size}`
+
+/** Whether a file is one that <video> plays; other films are pictures that move. */
+export const video = (name: string) => /\.(mp4|webm)$/i.test(name)
 
 /** Let the browser save a file under a name. */
 export function download(address: string, name = ''): void {

@@ -67,7 +67,7 @@ function open(): void {
       clearTimeout(againTimer)
       againTimer = window.setTimeout(() => {
         api.about().catch(() => {}) // says whether it is that this page is not signed in
-        open()
+        if (!session.signedOut) open()
       }, AGAIN)
     }
   }

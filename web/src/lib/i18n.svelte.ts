@@ -4,7 +4,10 @@
  */
 
 import { en } from './i18n/en'
+import { keep, kept } from './kept'
+import { said } from './said'
 import { session } from './session.svelte'
+import type { Said } from './said'
 import type { TaskWords } from './i18n/tasks.en'
 import { tasks as tasksEn } from './i18n/tasks.en'
 
@@ -19,39 +22,31 @@ type Values<K extends Key> = WordOf<K> extends (...values: infer A) => string
   : [values?: Record<string, string | number>]
 
 export type Language = 'en' | 'zh'
-const KEY = 'gesso.language'
 
 class I18n {
   language = $state<Language>('en')
   words = $state.raw<Record<string, Record<string, Word>>>(en)
   tasks = $state.raw<TaskWords>(tasksEn)
+  /** Sentences of the studio, which are English; null where they are shown as they are. */
+  said = $state.raw<Said | null>(null)
   locale = $derived(this.language === 'zh' ? 'zh-CN' : 'en-GB')
 
   /** The language chosen last, else the browser's. Wait for it before anything is shown. */
   async begin(): Promise<void> {
-    let kept: string | null = null
-    try {
-      kept = localStorage.getItem(KEY)
-    } catch {
-      /* a private window keeps nothing */
-    }
-    await this.#show(/^zh/i.test(kept ?? navigator.language) ? 'zh' : 'en')
+    await this.#show(/^zh/i.test(kept('language') ?? navigator.language) ? 'zh' : 'en')
   }
 
   async choose(language: Language): Promise<void> {
     await this.#show(language)
-    try {
-      localStorage.setItem(KEY, language)
-    } catch {
-      /* as above */
-    }
+    keep('language', language)
   }
 
   async #show(language: Language): Promise<void> {
     if (language === 'zh') {
-      const { zh, tasks } = await import('./i18n/zh')
+      const { tasks, zh } = await import('./i18n/zh')
       this.words = zh
       this.tasks = tasks
+      import('./i18n/said.zh.json').then(({ default: words }) => (this.said = words), () => {}) // else they stay English
     } else {
       this.words = en
       this.tasks = tasksEn
@@ -72,12 +67,16 @@ export function t<K extends Key>(key: K, ...values: Values<K>): string {
   return filled ? (word ?? key).replace(/\{(\w+)\}/g, (all, name) => String(filled[name] ?? all)) : (word ?? key)
 }
 
-session.words = { unreachable: () => t('shell.unreachable'), startAgain: () => t('shell.startAgain') }
+session.words = {
+  unreachable: () => t('shell.unreachable'),
+  startAgain: () => t('shell.startAgain'),
+  answered: (status) => t('shell.answered', { status }),
+}
 
 // Numbers, sizes and times, as the language writes them.
 
 const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>()
-function kept<F extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>(name: string, make: (locale: string) => F): F {
+function formatter<F extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>(name: string, make: (locale: string) => F): F {
   const key = `${i18n.locale} ${name}`
   if (!made.has(key)) made.set(key, make(i18n.locale))
   return made.get(key) as F
@@ -85,20 +84,20 @@ function kept<F extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeT
 
 /** 12,400; with at most so many digits after the point. */
 export function number(value: number, digits = 0): string {
-  return kept(`n${digits}`, (locale) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits })).format(value)
+  return formatter(`n${digits}`, (locale) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits })).format(value)
 }
 
 /** A figure of any size in about four digits: 0.00213, 1.82, 1,240. */
 export function figure(value: number): string {
   const options = { maximumSignificantDigits: Math.abs(value) >= 1000 ? 21 : 4, maximumFractionDigits: 6 }
-  return kept(Math.abs(value) >= 1000 ? 'f' : 'g', (locale) => new Intl.NumberFormat(locale, options)).format(
+  return formatter(Math.abs(value) >= 1000 ? 'f' : 'g', (locale) => new Intl.NumberFormat(locale, options)).format(
     Math.abs(value) >= 1000 ? Math.round(value) : value,
   )
 }
 
 /** A share 0..1 as 42 %. */
 export function percent(share: number, digits = 0): string {
-  return kept(`p${digits}`, (locale) => new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: digits })).format(share)
+  return formatter(`p${digits}`, (locale) => new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: digits })).format(share)
 }
 
 /** Bytes as 3.2 GB. */
@@ -109,7 +108,7 @@ export function bytes(value: number): string {
   const digits = at === 0 || shown >= 100 ? 0 : 1
   const format = (locale: string) =>
     new Intl.NumberFormat(locale, { style: 'unit', unit: units[at], unitDisplay: 'short', maximumFractionDigits: digits })
-  return kept(`b${at}${digits}`, format).format(shown)
+  return formatter(`b${at}${digits}`, format).format(shown)
 }
 
 /** Seconds as 40s, 3m 20s, 24m, 2h 5m: the largest part, and the next where that one is small. */
@@ -125,7 +124,7 @@ export function duration(seconds: number): string {
     new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'narrow' })
   return shown
     .filter(([value], at) => value > 0 || at === 0)
-    .map(([value, name]) => kept(`d${name}`, unit(name)).format(value))
+    .map(([value, name]) => formatter(`d${name}`, unit(name)).format(value))
     .join(i18n.language === 'zh' ? '' : ' ')
 }
 
@@ -134,18 +133,24 @@ export function time(iso: string): string {
   const at = new Date(iso)
   const year = at.getFullYear() === new Date().getFullYear() ? undefined : 'numeric'
   const options = { year, month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' } as const
-  return kept(`t${year}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(at)
+  return formatter(`t${year}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(at)
 }
 
 /** An ISO time as 5 minutes ago, yesterday. */
 export function ago(iso: string, now = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000
-  const format = kept('r', (locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }))
+  const format = formatter('r', (locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }))
   const steps: [number, Intl.RelativeTimeFormatUnit][] = [[60, 'second'], [3600, 'minute'], [86400, 'hour'], [2592000, 'day'], [31536000, 'month']]
   const [, unit] = steps.find(([limit]) => Math.abs(seconds) < limit) ?? [0, 'year']
   if (unit === 'second') return t('shell.justNow')
   const size = { second: 1, minute: 60, hour: 3600, day: 86400, month: 2592000, year: 31536000 }[unit as 'day']
   return format.format(Math.round(seconds / size), unit)
+}
+
+/** A number as it was typed, with what may stand behind it: 0.5, 0,5, −3, 42 %; null where it is none. */
+export function typedNumber(text: string): number | null {
+  const value = parseFloat(text.replace(',', '.').replace('−', '-'))
+  return Number.isFinite(value) ? value : null
 }
 
 /** Several things in a row: a, b and c. */
@@ -175,15 +180,11 @@ export function taskSummary(task: string, summary = ''): string {
   return i18n.tasks.summaries[task] ?? summary
 }
 
-export function groupName(group: string): string {
-  return i18n.tasks.groups[group] ?? group
-}
-
 /** A field's label and help; help: the studio's own words. */
 export function fieldWords(task: string, field: string, help = ''): { label: string; help: string } {
   const own = i18n.tasks.fields[`${task}.${field}`]
   const any = i18n.tasks.fields[`*.${field}`]
-  return { label: own?.label ?? any?.label ?? plain(field), help: own?.help ?? any?.help ?? help }
+  return { label: own?.label ?? any?.label ?? plain(field), help: own?.help ?? any?.help ?? said(help) }
 }
 
 /** A value of a choice in words. */

@@ -48,8 +48,10 @@ class Router {
     window.addEventListener('popstate', () => this.#read())
     document.addEventListener('click', (event) => {
       const link = (event.target as Element).closest?.('a')
-      if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return
+      if (!link || event.defaultPrevented || event.button) return
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
       if (link.target || link.hasAttribute('download') || link.origin !== location.origin) return
+      if (link.getAttribute('href')?.startsWith('#')) return // a place on this page
       if (!PAGES.some((page) => link.pathname === `/${page}` || link.pathname.startsWith(`/${page}/`))) return
       event.preventDefault()
       this.go(link.href)

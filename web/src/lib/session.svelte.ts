@@ -11,6 +11,7 @@ class Session {
   words = {
     unreachable: () => 'The studio did not answer.',
     startAgain: () => 'Start it again with: gesso studio',
+    answered: (status: number) => `The studio answered ${status}.`,
   }
 }
 

@@ -12,8 +12,10 @@ export interface Shortcut {
   scope?: Key
   /** Also while a text field has the focus. */
   inText?: boolean
-  /** Also while a dialog is open, which otherwise has the keyboard. */
+  /** Also while a dialog or a menu is open, which otherwise has the keyboard. */
   inDialog?: boolean
+  /** Where it is not to be taken, the key does what it does otherwise. */
+  when?: () => boolean
   /** For keys that are held: called when the key is let go. */
   up?: () => void
 }
@@ -57,12 +59,13 @@ class Shortcuts {
     if (event.defaultPrevented || event.isComposing) return
     const target = event.target as HTMLElement
     const text = target.isContentEditable || target.matches?.('textarea, select, input:not([type=range], [type=checkbox], [type=radio])')
-    const modal = document.querySelector('dialog:modal') !== null
+    const modal = document.querySelector('dialog:modal, [popover=auto]:popover-open') !== null
     const pressed = named(event)
     const sequence = this.#first ? `${this.#first} ${pressed}` : ''
     this.#first = ''
     clearTimeout(this.#timer)
-    const open = [...this.list].reverse().filter((one) => !(text && !one.inText) && !(modal && !one.inDialog))
+    const open = [...this.list].reverse()
+      .filter((one) => (one.inText || !text) && (one.inDialog || !modal) && (one.when?.() ?? true))
     const found = open.find((one) => sequence && one.keys === sequence) ?? open.find((one) => one.keys === pressed)
     if (found) {
       event.preventDefault()

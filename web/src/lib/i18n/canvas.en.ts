@@ -154,6 +154,8 @@ export const canvas = {
   paintTools: 'Painting tools',
   painting: 'Your painting',
   paintNeeds: 'Painting takes the manner of a data set. Bring some pictures first.',
+  setGone: 'There is no data set {name}.',
+  setGoneHelp: 'Choose another one.',
   paintHint: 'Paint a few shapes. The finished picture appears here.',
   pen_hand: 'Move the view',
   pen_brush: 'Brush',

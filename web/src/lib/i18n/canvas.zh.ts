@@ -151,6 +151,8 @@ export const canvas: Same<typeof en> = {
   paintTools: '绘画工具',
   painting: '你的画',
   paintNeeds: '绘画要借用一个数据集的画法。请先导入一些图片。',
+  setGone: '没有名为“{name}”的数据集。',
+  setGoneHelp: '请另选一个。',
   paintHint: '画几个色块，成品会出现在这里。',
   pen_hand: '移动视图',
   pen_brush: '画笔',

@@ -38,6 +38,7 @@ export const gallery = {
   colourOwn: 'Another colour',
   colourFrom: 'From a picture …',
   colourFound: 'Its colours',
+  colourNone: 'This file could not be read as a picture.',
 
   // boards
   boards: 'Boards',
@@ -55,6 +56,7 @@ export const gallery = {
 
   // selection
   selected: (n: number) => (n === 1 ? '1 selected' : `${n.toLocaleString('en-GB')} selected`),
+  select: 'Select, or no longer',
   selectAll: 'Select all',
   selectNone: 'Select none',
   open: 'Open',

@@ -48,6 +48,7 @@ export const gallery: Same<typeof en> = {
   colourOwn: '其他颜色',
   colourFrom: '取自图片…',
   colourFound: '图片中的颜色',
+  colourNone: '无法将此文件读取为图片。',
 
   boards: '画板',
   all: '全部图片',
@@ -63,6 +64,7 @@ export const gallery: Same<typeof en> = {
   create: '创建',
 
   selected: (n) => `已选 ${n.toLocaleString('zh-CN')} 张`,
+  select: '选择或取消选择',
   selectAll: '全选',
   selectNone: '取消选择',
   open: '打开',

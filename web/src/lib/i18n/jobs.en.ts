@@ -40,7 +40,6 @@ export const jobs = {
   done: 'Done',
   failed: 'Failed',
   cancelled: 'Cancelled',
-  files: (n: number) => (n === 1 ? '1 file' : `${n} files`),
   morePictures: (n: number) => `${n} more`,
   seeRun: 'Training',
   openPicture: 'Open in the gallery',

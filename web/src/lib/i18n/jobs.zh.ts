@@ -42,7 +42,6 @@ export const jobs: Same<typeof en> = {
   done: '完成',
   failed: '失败',
   cancelled: '已取消',
-  files: (n) => `${n} 个文件`,
   morePictures: (n) => `另有 ${n} 张`,
   seeRun: '查看训练',
   openPicture: '在图库中打开',

@@ -14,6 +14,7 @@ export const shell = {
   lost: 'The studio is not running. Start it again with:',
   lostGoesOn: 'This page goes on by itself.',
   unreachable: 'The studio did not answer.',
+  answered: 'The studio answered {status}.',
   startAgain: 'Start it again with: gesso studio',
   signedOut: 'This page is not signed in',
   signedOutText: 'Open the address that gesso studio printed, or give the password.',
@@ -29,7 +30,6 @@ export const shell = {
   language: '中文',
   languageLabel: 'Use Chinese',
   keys: 'Keyboard shortcuts',
-  keysShort: 'Keys',
   everywhere: 'Everywhere',
   goTo: 'Go to',
   undo: 'Undo',
@@ -38,7 +38,6 @@ export const shell = {
   more: 'More',
 
   // jobs at the edge
-  running: (n: number) => (n === 1 ? '1 job is running' : `${n} jobs are running`),
   waiting: (n: number) => `${n} waiting`,
   left: '{time} left',
   idle: 'Nothing is running',
@@ -46,12 +45,10 @@ export const shell = {
   // parts
   close: 'Close',
   cancel: 'Cancel',
-  ok: 'OK',
   done: 'Done',
   save: 'Save',
   remove: 'Remove',
   add: 'Add',
-  reset: 'Reset',
   retry: 'Try again',
   loading: 'Loading',
   sure: 'Sure?',
@@ -59,7 +56,6 @@ export const shell = {
   auto: 'auto',
   none: 'None',
   optional: 'optional',
-  required: 'This is needed.',
   search: 'Search',
   star: 'Star',
   unstar: 'Remove star',
@@ -82,7 +78,6 @@ export const shell = {
   play: 'Play',
   stop: 'Stop',
   pictureCount: (n: number) => (n === 1 ? '1 picture' : `${n} pictures`),
-  selected: 'Selected',
 
   // choosing
   choosePicture: 'Choose a picture',

@@ -3,7 +3,6 @@
 export interface TaskWords {
   names: Record<string, string>
   summaries: Record<string, string>
-  groups: Record<string, string>
   /** By "task.field", or "*.field" for every task that has it. */
   fields: Record<string, { label: string; help?: string }>
   /** By "task.field.value", "field.value" or "value". */
@@ -27,7 +26,6 @@ export const tasks: TaskWords = {
     families: 'Model families',
   },
   summaries: {},
-  groups: {},
   fields: {
     '*.run': { label: 'Model' },
     '*.runs': { label: 'Models' },
@@ -67,6 +65,7 @@ export const tasks: TaskWords = {
     'in-out': 'In and out', own: 'One for each layer', shared: 'One for all', critic: 'Critic', labels: 'Labels',
     occlusion: 'Occlusion', gradients: 'Gradients', style: 'The style’s', content: 'The picture’s', both: 'Both',
     fill: 'Fill', denoise: 'Denoise', colourise: 'Colourise', enlarge: 'Enlarge', coverage: 'Coverage',
+    'family.critic.own': 'Own', 'family.start.style': 'Style',
   },
   units: {},
   facts: { fd: 'Fréchet distance', 'pictures/s': 'Pictures a second' },

@@ -1,3 +1,4 @@
+import { families } from './families.zh'
 import type { TaskWords } from './tasks.en'
 
 const seed = { label: '种子', help: '同一种子得到同一张图。' }
@@ -43,7 +44,6 @@ export const tasks: TaskWords = {
     families: '列出模型种类，或详细说明其中一种：它是什么、需要什么、在本机的开销、有哪些选项。',
     list: '列出数据集和训练记录。',
   },
-  groups: { Begin: '开始', Make: '生成', Work: '处理', Look: '查看' },
   fields: {
     // 各任务共有
     '*.run': { label: '模型', help: '训练好的模型。' },
@@ -319,6 +319,7 @@ export const tasks: TaskWords = {
     'upscale.factor': { label: '倍数', help: '宽和高各放大多少倍。' },
     'upscale.size': { label: '尺寸', help: '代替倍数：1600x1200 像素，或只写宽度 1600；最多 8 倍。' },
     'upscale.sharp': { label: '锐化', help: '边缘锐化多少；0.3 已足够。' },
+    ...families.fields,
   },
   choices: {
     none: '无', auto: '自动', cpu: 'CPU', cuda: 'CUDA', mps: 'MPS', png: 'PNG', jpg: 'JPEG', webp: 'WebP', avif: 'AVIF',
@@ -336,6 +337,7 @@ export const tasks: TaskWords = {
     occlusion: '遮挡', gradients: '梯度', style: '风格图的', content: '内容图的',
     x: '左右', y: '上下', both: '两个方向', fill: '填补', denoise: '去噪', colourise: '上色', enlarge: '放大',
     'form.sprites': '精灵图表', 'form.sheet': '缩略图总览', 'form.film': '影片',
+    ...families.choices,
   },
   units: {
     pictures: '张图片', layers: '层', steps: '步', frames: '帧', files: '个文件', tiles: '块', candidates: '个候选', bytes: '字节',

@@ -2,18 +2,19 @@
 
 import { api, ApiError } from '$lib/api'
 import { onEvent } from '$lib/events'
-import { Values } from '$lib/history.svelte'
+import { History } from '$lib/history.svelte'
 import { t } from '$lib/i18n.svelte'
 import { jobs } from '$lib/jobs.svelte'
 import { toast } from '$lib/toasts.svelte'
 import type { Job, Picture, Ref } from '$lib/types'
 import { quietly, recall, remember } from './keep'
 import { set } from './lettering'
-import { inFormat, Page, placed, PRESETS, sizeOf, type Placed, type Scene, type SceneLayer } from './placing'
+import { inFormat, Page, placed, PRESETS, type Placed, type Scene, type SceneLayer } from './placing'
+import { firstScene, readScene } from './scenes'
 import { View } from './view.svelte'
 
 /** What is known of a picture in the scene, by its reference. */
-export interface Known {
+interface Known {
   url: string
   name: string
   width: number
@@ -29,19 +30,11 @@ export interface Saved {
 /** What a format is called. */
 export const formatName = (name: string) => (name in PRESETS ? t(`canvas.format_${name}` as 'canvas.format_square') : name)
 
-const first = (): Scene => ({
-  size: '1080x1080',
-  layers: [
-    { kind: 'colour', id: t('canvas.ground'), gradient: ['#fbe3d0', '#f2a98c'], angle: 100 },
-    { kind: 'text', id: t('canvas.textName'), text: t('canvas.headline'), size: '11%', width: '80%', height: '30%', y: '30%', colour: '#3a1a1a' },
-  ],
-  formats: { square: {}, story: {}, link: {} },
-})
-
 class Compose {
   readonly view = new View()
-  #scene = new Values<Scene>(recall<Scene | null>('scene', null, 'local') ?? first())
-  readonly history = this.#scene.history
+  readonly history = new History()
+  /** Of this tab; a new one goes on with what was made last. */
+  scene = $state.raw<Scene>(recall<Scene | null>('scene', null) ?? recall<Scene | null>('scene', null, 'local') ?? firstScene())
   known = $state.raw<Record<string, Known>>(recall('known', {}, 'local'))
   format = $state(recall('format', 'square'))
   selected = $state<string | null>(null)
@@ -56,17 +49,15 @@ class Compose {
   error = $state.raw<ApiError | null>(null)
   sending = $state(false)
 
-  get scene(): Scene {
-    return this.#scene.now
-  }
-  names = $derived(Object.keys(this.#scene.now.formats))
+  names = $derived(Object.keys(this.scene.formats))
   shown = $derived(this.names.includes(this.format) ? this.format : (this.names[0] ?? 'square'))
-  page = $derived(Page.of(this.#scene.now, this.shown))
-  layer = $derived(this.#scene.now.layers.find((one) => one.id === this.selected) ?? null)
+  page = $derived(Page.of(this.scene, this.shown))
+  layer = $derived(this.scene.layers.find((one) => one.id === this.selected) ?? null)
   /** The chosen layer as this format has it. */
-  here = $derived(this.layer ? inFormat(this.#scene.now, this.shown, this.layer) : null)
+  here = $derived(this.layer ? inFormat(this.scene, this.shown, this.layer) : null)
 
   #save = quietly(() => {
+    remember('scene', this.scene)
     remember('scene', this.scene, 'local')
     const used = JSON.stringify([this.scene, this.saved])
     remember('known', Object.fromEntries(Object.entries(this.known).filter(([name]) => used.includes(name))), 'local')
@@ -79,23 +70,35 @@ class Compose {
     onEvent('job', (job) => this.making.some((one) => one.job === job.id) && this.#done(job))
     const look = () => this.making.forEach(({ job }) => api.jobs.get(job).then((found) => (jobs.put(found), this.#done(found)), () => this.#forget(job)))
     onEvent('reset', look)
+    onEvent('gone', ({ kind, id }) => {
+      if (kind === 'picture' && this.made[id]) this.made = Object.fromEntries(Object.entries(this.made).filter(([name]) => name !== id))
+    })
     look()
+    this.#learnAll()
   }
 
   /** key: quick changes under one key are one step. */
   put(scene: Scene, key?: string): void {
-    this.#scene.set(scene, key)
-    this.real = null
+    const before = this.scene
+    this.#turn(scene)
+    this.history.push({ undo: () => this.#turn(before), redo: () => this.#turn(scene), key })
+  }
+  #turn(scene: Scene): void {
+    this.scene = scene
+    this.closeReal(false)
     this.#save()
   }
   /** Another scene in place of this one. */
   open(scene: Scene): void {
     this.selected = null
     this.put(scene)
-    for (const layer of scene.layers) if (layer.picture) this.learn(layer.picture as Ref)
+    this.#learnAll()
+  }
+  #learnAll(): void {
+    for (const { picture } of this.scene.layers) if (picture) this.learn(picture as Ref)
   }
   fresh(): void {
-    this.open(first())
+    this.open(firstScene())
   }
 
   /** Change a layer: in all formats, or, where wished, in the shown one alone. */
@@ -121,9 +124,14 @@ class Compose {
     this.put({ ...scene, formats: { ...scene.formats, [shown]: { ...scene.formats[shown], layers } } })
   }
 
+  /** A name that no layer has. */
+  #free(name: string): string {
+    let found = name
+    for (let n = 2; this.scene.layers.some((one) => one.id === found); n++) found = `${name} ${n}`
+    return found
+  }
   add(layer: Omit<SceneLayer, 'id'> & { kind: SceneLayer['kind'] }, name: string): void {
-    let id = name
-    for (let n = 2; this.scene.layers.some((one) => one.id === id); n++) id = `${name} ${n}`
+    const id = this.#free(name)
     this.put({ ...this.scene, layers: [...this.scene.layers, { ...layer, id } as SceneLayer] })
     this.selected = id
   }
@@ -175,8 +183,15 @@ class Compose {
     const found = this.scene.layers.find((one) => one.id === id)
     if (!found) return
     const { id: _, ...rest } = found
-    const shift = (text: string | undefined) => `${(text ?? '50%').trim()} + 3%`
-    this.add({ ...rest, x: shift(found.x), y: shift(found.y) }, found.id.replace(/ \d+$/, ''))
+    const shift = (text: unknown) => `${String(text ?? '50%').trim()} + 3%`
+    const name = this.#free(found.id.replace(/ \d+$/, ''))
+    const formats = Object.fromEntries(Object.entries(this.scene.formats).map(([key, format]) => {
+      const own = format.layers?.[id]
+      const moved = own && Object.fromEntries(Object.entries(own).map(([side, value]) => [side, side === 'x' || side === 'y' ? shift(value) : value]))
+      return [key, moved ? { ...format, layers: { ...format.layers, [name]: moved } } : format]
+    }))
+    this.put({ ...this.scene, formats, layers: [...this.scene.layers, { ...rest, id: name, x: shift(found.x), y: shift(found.y) }] })
+    this.selected = name
   }
   rename(id: string, next: string): void {
     const name = next.trim().replace(/[/\\]/g, ' ').slice(0, 80)
@@ -205,11 +220,11 @@ class Compose {
       delete formats[name]
     } else formats[name] = name in PRESETS ? {} : { size }
     this.put({ ...this.scene, formats })
-    if (name in formats) this.format = name
+    if (name in formats) this.show(name)
   }
   show(name: string): void {
     this.format = name
-    this.real = null
+    this.closeReal(false)
     remember('format', name)
   }
 
@@ -261,9 +276,10 @@ class Compose {
     this.made = { ...this.made, ...Object.fromEntries(found.map((one) => [one.id, one])) }
     const wish = this.making.find((one) => one.job === job.id)
     if (wish?.preview && found[0]) {
-      const only = (job.options.only as string[] | undefined)?.[0] ?? this.shown
-      if (only === this.shown) this.real = { picture: found[0], format: only }
       this.#forget(job.id)
+      this.closeReal(false)
+      this.real = { picture: found[0], format: (job.options.only as string[] | undefined)?.[0] ?? this.shown }
+      if (this.real.format !== this.shown) this.closeReal(false)
     }
   }
   #forget(id: string): void {
@@ -285,35 +301,24 @@ class Compose {
   // Scenes that are kept in this browser, or as files.
 
   keepAs(name: string): boolean {
-    this.saved = [{ name, at: new Date().toISOString(), scene: this.scene }, ...this.saved.filter((one) => one.name !== name)]
-    this.#save()
-    return remember('scenes', this.saved, 'local')
+    return this.#keep([{ name, at: new Date().toISOString(), scene: this.scene }, ...this.#others(name)])
   }
   forgetSaved(name: string): void {
-    this.saved = this.saved.filter((one) => one.name !== name)
-    remember('scenes', this.saved, 'local')
+    this.#keep(this.#others(name))
+  }
+  /** As they are now: another tab may have kept some. */
+  #others(name: string): Saved[] {
+    return recall<Saved[]>('scenes', [], 'local').filter((one) => one.name !== name)
+  }
+  #keep(saved: Saved[]): boolean {
+    if (!remember('scenes', saved, 'local')) return false
+    this.saved = saved
+    this.#save()
+    return true
   }
   /** Out of a file; throws an ApiError for what is no scene. */
   read(text: string): void {
-    let found: Partial<Scene> | null = null
-    try {
-      found = JSON.parse(text)
-    } catch {
-      /* told below */
-    }
-    if (!found || typeof found !== 'object' || !Array.isArray(found.layers) || !found.layers.length || !found.layers.every((one) => one && typeof one === 'object' && 'kind' in one)) {
-      throw new ApiError(t('canvas.noScene'), t('canvas.noSceneHelp'))
-    }
-    const used = new Set<string>()
-    const layers = found.layers.map((one, at) => {
-      let id = one.id || `${one.kind} ${at + 1}`
-      while (used.has(id)) id += '’'
-      used.add(id)
-      return { ...one, id }
-    })
-    const formats = found.formats && Object.keys(found.formats).length ? found.formats : { square: {} }
-    const [name] = Object.keys(formats)
-    this.open({ ...found, layers, formats, size: found.size && sizeOf(found.size) ? found.size : (formats[name].size ?? PRESETS[name] ?? '1080x1080') } as Scene)
+    this.open(readScene(text))
   }
 }
 

@@ -57,11 +57,27 @@ export function remember(name: string, value: unknown, storage: 'session' | 'loc
   }
 }
 
-/** Call it often: it is done once, when there is quiet. */
-export function quietly(act: () => void, wait = 600): () => void {
+/** Call it often: it is done once, when there is quiet, or when the page is left. What fails is tried with the next call. */
+export function quietly(act: () => unknown, wait = 600): { (): void; now: () => void } {
   let timer = 0
-  return () => {
-    clearTimeout(timer)
-    timer = window.setTimeout(act, wait)
+  async function run() {
+    timer = 0
+    try {
+      await act()
+    } catch {
+      /* nothing is lost but what a reload would bring back */
+    }
   }
+  const soon = () => {
+    clearTimeout(timer)
+    timer = window.setTimeout(run, wait)
+  }
+  /** What is due is done at once. */
+  soon.now = () => {
+    if (!timer) return
+    clearTimeout(timer)
+    run()
+  }
+  addEventListener('pagehide', soon.now)
+  return soon
 }

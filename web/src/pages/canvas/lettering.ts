@@ -9,7 +9,6 @@ export interface Block {
   height: number
   /** From the top of the box to the first baseline. */
   top: number
-  fits: boolean
   font: string
   weight: number
   italic: boolean
@@ -22,7 +21,7 @@ const wideLetter = /[\u1100-\u115f\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-
 let pen: CanvasRenderingContext2D | null = null
 
 /** "DejaVu Serif Bold" as what CSS knows. */
-export function face(name: string | null | undefined): { family: string; weight: number; italic: boolean } {
+function face(name: string | null | undefined): { family: string; weight: number; italic: boolean } {
   const given = (name ?? '').trim()
   const weight = /\b(black|heavy)\b/i.test(given) ? 900 : /\bbold\b/i.test(given) ? 700 : /\bmedium\b/i.test(given) ? 500 : /\blight\b/i.test(given) ? 300 : 400
   const family = given.replace(/\b(black|heavy|semi|extra|bold|medium|light|italic|oblique|regular|book)\b/gi, '').replace(/\s+/g, ' ').trim()
@@ -103,7 +102,6 @@ export function set(page: Page, layer: SceneLayer, own: Record<string, unknown>)
     size = low
     lines = fitting(size)
   }
-  const fits = lines !== null
   lines ??= broken(wide === null ? null : wide / size)
   if ((layer.balance ?? true) && wide !== null && lines.length > 1) {
     let [low, top] = [wide / size / lines.length / 2, wide / size]
@@ -117,5 +115,5 @@ export function set(page: Page, layer: SceneLayer, own: Record<string, unknown>)
     }
   }
   const width = Math.max(wide ?? 0, ...lines.map((line) => length(line) * size))
-  return { lines, size, width, height: (up + foot + (lines.length - 1) * spacing) * size, top: up * size, fits, font: family, weight, italic }
+  return { lines, size, width, height: (up + foot + (lines.length - 1) * spacing) * size, top: up * size, font: family, weight, italic }
 }

@@ -8,11 +8,16 @@ const TINT = '#f0306a'
 const LARGEST = 4096 // pixels of a side that are painted on; larger pictures get a mask that is enlarged
 const HALF = 128
 
-export interface Snapshot {
+interface Snapshot {
   width: number
   height: number
   factor: number
   runs: Uint32Array
+}
+
+function measures(wide: number, high: number): { width: number; height: number; factor: number } {
+  const factor = Math.min(1, LARGEST / Math.max(wide, high))
+  return { width: Math.max(1, Math.round(wide * factor)), height: Math.max(1, Math.round(high * factor)), factor }
 }
 
 export class Mask {
@@ -43,15 +48,21 @@ export class Mask {
   ) {
     ;[this.canvas, this.#context] = canvasOf(1, 1)
     ;[this.#before, this.#shadow] = canvasOf(1, 1)
-    this.canvas.className = 'mask'
   }
 
   /** Begin empty, for a picture of that size. */
   reset(wide: number, high: number): void {
-    this.factor = Math.min(1, LARGEST / Math.max(wide, high))
-    this.#resize(Math.max(1, Math.round(wide * this.factor)), Math.max(1, Math.round(high * this.factor)))
+    const { factor, width, height } = measures(wide, high)
+    this.factor = factor
+    this.#resize(width, height)
     this.covered = 0
     this.version++
+  }
+
+  /** Whether it is as large as it would be for a picture of that size. */
+  fits(wide: number, high: number): boolean {
+    const { width, height } = measures(wide, high)
+    return this.width === width && this.height === height
   }
 
   #resize(width: number, height: number): void {
@@ -78,7 +89,7 @@ export class Mask {
     this.#rest = 0
   }
 
-  /** Go on to a place. hardness: share of the radius that is fully covered. */
+  /** Go on to a place. pressure: share of the size, 0 to 1; hardness: share of the radius that is not softened. */
   stroke(to: Spot & { pressure: number }, size: number, hardness: number, erase: boolean): void {
     const at = { x: to.x * this.factor, y: to.y * this.factor, pressure: to.pressure }
     const wide = Math.max(1, size * this.factor)

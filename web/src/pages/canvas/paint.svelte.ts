@@ -3,18 +3,24 @@
 import { api, ApiError, ref } from '$lib/api'
 import { onEvent } from '$lib/events'
 import { History } from '$lib/history.svelte'
+import { t } from '$lib/i18n.svelte'
 import { jobs } from '$lib/jobs.svelte'
 import { Live, paint as show, type Frame } from '$lib/live'
 import type { Dataset, Job } from '$lib/types'
 import { kept, quietly, recall, remember } from './keep'
-import { Painting, pixel, type Form } from './painting.svelte'
-import { blob, canvasOf } from './runs'
+import { Painting, pixel } from './painting.svelte'
+import { blob, canvasOf, words } from './runs'
 import { View } from './view.svelte'
 
 const SIDE = 320 // pixels of a painting's shorter side
 const OFTEN = 250 // milliseconds between two looks while a stroke is drawn
 const PICTURES = 12 // as the live drawing has it; the kept picture must be the same
-export type Pen = 'brush' | 'eraser' | 'bucket' | 'dropper' | 'hand' | Form
+
+/** What the pointer does on the painting, and its key. */
+export const PENS = [
+  ['hand', 'v'], ['brush', 'b'], ['eraser', 'e'], ['bucket', 'f'], ['line', 'l'], ['rectangle', 'r'], ['ellipse', 'o'], ['dropper', 'i'],
+] as const
+type Pen = (typeof PENS)[number][0]
 
 interface Settings {
   size: number
@@ -56,17 +62,19 @@ class Paint {
   keeping = $state.raw<string[]>(recall<string[]>('keeping', []))
   sending = $state(false)
 
-  canvas: HTMLCanvasElement | null = null
+  #canvas: HTMLCanvasElement | null = null
   #frame: Frame | null = null
   #live: Live | null = null
   #asked = 0
   #timer = 0
   #turn = 0
-  #save = quietly(() => {
+  /** The page is open. */
+  #shown = false
+  #save = quietly(async () => {
     const { dataset, size, faithful, seed, ground, added } = this
     if (!dataset) return
     remember(`paint.${dataset.name}`, { size, faithful, seed, ground, added } satisfies Settings, 'local')
-    blob(this.painting.canvas).then((found) => kept.put(`paint.${dataset.name}`, found))
+    await kept.put(`paint.${dataset.name}`, await blob(this.painting.canvas))
   })
 
   async load(): Promise<void> {
@@ -78,57 +86,72 @@ class Paint {
     }
   }
 
-  /** Paint with a data set; what was painted with it last is taken up. */
-  async choose(name: string): Promise<void> {
-    const found = this.datasets?.find((one) => one.name === name)
+  /** Paint with a data set; what was painted with it last is taken up. null: the one of last time, else the first. */
+  async choose(name: string | null): Promise<void> {
+    const all = this.datasets ?? []
+    const wanted = name ?? this.dataset?.name ?? recall('dataset', '')
+    const found = all.find((one) => one.name === wanted) ?? (name ? undefined : all[0])
+    if (found && found.name === this.dataset?.name) {
+      this.dataset = found
+      this.#shown = true
+      return this.#connect()
+    }
+    this.#save.now()
+    this.close()
+    this.seen = false
+    this.#frame = this.failed = null
+    if (this.#canvas) this.#canvas.width = 1 // what was finished with another set goes
+    this.dataset = found ?? null
     if (!found) {
-      this.close()
-      this.dataset = null
+      if (name) this.failed = { problem: t('canvas.setGone', { name }), remedy: t('canvas.setGoneHelp') }
       return
     }
-    if (found.name === this.dataset?.name) return this.connect()
-    this.close()
-    this.dataset = found
-    this.seen = false
+    this.#shown = true
+    remember('dataset', found.name)
     this.history.clear()
     const shorter = Math.min(found.width, found.height)
     const usual: Settings = { size: shorter, faithful: 0.5, seed: 0, ground: found.channels === 4 ? 'transparent' : (found.palette[0] ?? '#ffffff'), added: [] }
-    const stored = recall<Settings>(`paint.${name}`, usual, 'local')
-    Object.assign(this, { size: stored.size, faithful: stored.faithful, seed: stored.seed, ground: stored.ground, added: stored.added })
+    const { size, faithful, seed, ground, added } = recall<Settings>(`paint.${found.name}`, usual, 'local')
+    Object.assign(this, { size, faithful, seed, ground, added })
     this.colour = found.palette[1] ?? found.palette[0] ?? '#808080'
     const [wide, high] = [found.width, found.height].map((side) => Math.round((side / shorter) * SIDE))
     this.painting.reset(wide, high, pixel(this.ground))
     this.view.content(wide, high)
     this.view.fit()
-    const before = await kept.get(`paint.${name}`)
-    if (before && this.dataset === found) await this.take(before, false)
-    this.connect()
+    const before = await this.#before(found.name)
+    if (this.dataset?.name !== found.name) return
+    if (before) this.painting.replace(before, false)
+    if (this.#shown) this.#connect()
   }
 
-  /** A picture as it is, made as large as the painting. */
-  async take(source: Blob, remembered = true): Promise<void> {
+  /** What was painted with a data set before, made as large as the painting is now. */
+  async #before(name: string): Promise<Uint32Array | null> {
     const { width, height } = this.painting
-    const bitmap = await createImageBitmap(source)
+    const found = await kept.get(`paint.${name}`)
+    const bitmap = found && (await createImageBitmap(found).catch(() => null))
+    if (!bitmap) return null
     const [, context] = canvasOf(width, height)
     context.imageSmoothingEnabled = false
     context.drawImage(bitmap, 0, 0, width, height)
     bitmap.close()
-    this.painting.replace(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer), remembered)
+    return words(context.getImageData(0, 0, width, height))
   }
 
-  connect(): void {
+  #connect(): void {
     const { dataset } = this
     if (!dataset || this.#live) return
     this.failed = null
-    this.#live = new Live(`/api/live/paint/${encodeURIComponent(dataset.name)}`, {
+    const live = new Live(`/api/live/paint/${encodeURIComponent(dataset.name)}`, {
       frame: (frame) => {
+        if (live !== this.#live) return // of a connection that was closed meanwhile
         this.#frame = frame
         this.making = this.failed = null
         this.done = frame.header.done ?? 1
         this.seen = true
-        if (this.canvas) show(this.canvas, frame)
+        if (this.#canvas) show(this.#canvas, frame)
       },
       text: (message) => {
+        if (live !== this.#live) return
         if (typeof message.problem === 'string') {
           this.failed = { problem: message.problem, remedy: String(message.remedy ?? '') }
           this.done = this.making = null
@@ -139,10 +162,12 @@ class Paint {
         if (!open) this.done = null
       },
     })
+    this.#live = live
     this.ask(true)
   }
   /** Stop asking, as when the page is left: what is painted stays. */
   close(): void {
+    this.#shown = false
     this.#live?.close()
     this.#live = null
     clearTimeout(this.#timer)
@@ -150,9 +175,9 @@ class Paint {
     this.connected = false
   }
   attach(canvas: HTMLCanvasElement): () => void {
-    this.canvas = canvas
+    this.#canvas = canvas
     if (this.#frame && this.seen) show(canvas, this.#frame)
-    return () => (this.canvas = null)
+    return () => (this.#canvas = null)
   }
 
   #painted(ended: boolean): void {
@@ -170,8 +195,8 @@ class Paint {
   async #send(): Promise<void> {
     this.#asked = Date.now()
     const turn = ++this.#turn
-    const body = await blob(this.painting.canvas)
-    if (turn !== this.#turn) return
+    const body = await blob(this.painting.canvas).catch(() => null)
+    if (!body || turn !== this.#turn) return
     if (this.done === null || this.done === 1) this.done = 0
     this.#live?.send({ size: this.size, faithful: this.faithful, seed: this.seed }, body)
   }
@@ -181,7 +206,21 @@ class Paint {
     this.#save()
   }
 
-  add(colour: string): void {
+  dice(): void {
+    this.seed = Math.floor(Math.random() * 100_000)
+    this.adjusted()
+  }
+  mirror(): void {
+    this.painting.symmetry = this.painting.symmetry === 'none' ? 'across' : 'none'
+  }
+
+  /** The eraser paints with it. */
+  setGround(colour: string): void {
+    this.ground = colour
+    this.#save()
+  }
+  /** Paint with a colour. */
+  take(colour: string): void {
     this.colour = colour
     if (colour === 'transparent' || this.dataset?.palette.includes(colour) || this.added.includes(colour)) return
     this.added = [colour, ...this.added].slice(0, 16)

@@ -35,7 +35,7 @@ export interface SceneLayer {
   [other: string]: unknown
 }
 
-export interface SceneFormat {
+interface SceneFormat {
   size?: string
   layers?: Record<string, Record<string, unknown>>
   [other: string]: unknown
@@ -126,12 +126,19 @@ export class Page {
     if (share < 1) return percent(share)
     return pixels >= whole - 0.01 ? percent(pixels / whole) : `${(pixels / this.scale).toFixed(1)}px`
   }
-  pointText(pixels: number, axis: 0 | 1): string {
-    return percent(pixels / (axis ? this.height : this.width))
+  /** Where a box with its middle at a place is anchored, as a layer says it. */
+  anchored(centre: { x: number; y: number }, width: number, height: number, anchor?: string): { x: string; y: string } {
+    const [across, down] = anchorOf(anchor)
+    return { x: percent((centre.x + (across - 0.5) * width) / this.width), y: percent((centre.y + (down - 0.5) * height) / this.height) }
   }
 }
 
 const percent = (share: number) => `${Number((share * 100).toFixed(2))}%`
+
+/** Which part of a box its anchor is, in shares. */
+function anchorOf(anchor = 'centre'): [across: number, down: number] {
+  return [anchor.includes('left') ? 0 : anchor.includes('right') ? 1 : 0.5, anchor.includes('top') ? 0 : anchor.includes('bottom') ? 1 : 0.5]
+}
 
 /** A layer's box on a page, before it is turned about its middle. */
 export interface Placed {
@@ -163,9 +170,7 @@ export function placed(page: Page, layer: SceneLayer, own: Record<string, unknow
     box = layer.kind !== 'colour' && (layer.fit ?? 'contain') === 'contain' ? [natural[0] * whole, natural[1] * whole] : [width, height]
   } else if (width !== null) box = [width, (natural[1] * width) / natural[0]]
   else box = [(natural[0] * height!) / natural[1], height!]
-  const anchor = layer.anchor ?? 'centre'
-  const across = anchor.includes('left') ? 0 : anchor.includes('right') ? 1 : 0.5
-  const down = anchor.includes('top') ? 0 : anchor.includes('bottom') ? 1 : 0.5
+  const [across, down] = anchorOf(layer.anchor)
   return {
     left: page.point(layer.x ?? '50%', 0) - across * box[0], top: page.point(layer.y ?? '50%', 1) - down * box[1],
     width: box[0], height: box[1], rotation: layer.rotation ?? 0,

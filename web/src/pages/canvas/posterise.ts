@@ -1,6 +1,6 @@
 /** A picture in a few flat colours: k-means in Oklab, begun at a given palette, and edges smoothed by majority. */
 
-import { colourOf, pixel } from './painting.svelte'
+import { pixel } from './painting.svelte'
 
 type Lab = [l: number, a: number, b: number]
 
@@ -80,11 +80,4 @@ function majority(marks: Uint8Array<ArrayBuffer>, width: number, height: number,
     }
   }
   return out
-}
-
-/** The colours that a painting has, the commonest first. */
-export function coloursOf(pixels: Uint32Array, most = 16): string[] {
-  const counts = new Map<number, number>()
-  for (const value of pixels) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts].filter(([value]) => value >>> 24).sort((a, b) => b[1] - a[1]).slice(0, most).map(([value]) => colourOf(value))
 }

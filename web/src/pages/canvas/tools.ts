@@ -6,6 +6,10 @@ import type { Glyph } from './glyphs'
 /** Options that a painted mask can be; '': none is used. */
 export type Role = '' | 'mask' | 'keep' | 'protect' | 'move'
 
+/** What the pointer does on the picture, and its key. */
+export const HOLDS = [['hand', 'v'], ['brush', 'b'], ['eraser', 'e'], ['box', 'r'], ['lasso', 'l']] as const
+export type Hold = (typeof HOLDS)[number][0]
+
 export interface Tool {
   name: 'inpaint' | 'outpaint' | 'restore' | 'style' | 'texture' | 'retarget' | 'variations' | 'upscale' | 'cutout' | 'redraw' | 'translate'
   glyph: Glyph

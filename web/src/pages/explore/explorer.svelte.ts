@@ -5,33 +5,19 @@
 
 import { api, ApiError } from '$lib/api'
 import { History } from '$lib/history.svelte'
+import { keep, kept } from '$lib/kept'
 import { Live, paint, type Frame } from '$lib/live'
 import { router } from '$lib/router.svelte'
 import type { Drawing, Run } from '$lib/types'
-import { MOST_SEED, START, fromQuery, toQuery, whole, wish, type Mix, type Point } from './point'
+import { FILM, type Film } from './film'
+import { START, fromQuery, toQuery, whole, wish, type Point } from './point'
+import { Smalls } from './smalls.svelte'
 
 const TOLD = 100 // milliseconds between two changes of words
 const QUIET = 160 // without a new picture, until small ones are made of it
 const MISSING = 900 // and small pictures are drawn of seeds that were passed too quickly
 const SLOW = 60 // milliseconds for a picture, above which it is drawn at half the sides while something is dragged
 const STRIP = 32 // seeds that are remembered
-const THUMB = 64 // pixels
-
-export interface Key {
-  id: number
-  seed: number
-  slides: Record<string, number>
-  time: number
-}
-export interface Film {
-  keys: Key[]
-  loop: boolean
-  seconds: number
-  fps: number
-  scale: number
-  format: 'webp' | 'gif' | 'mp4'
-}
-const FILM: Film = { keys: [], loop: false, seconds: 6, fps: 30, scale: 4, format: 'webp' }
 
 interface Remembered {
   point: Point
@@ -49,7 +35,6 @@ export class Explorer {
   height = $state(0)
   /** Whether a picture has come since this run was opened. */
   shown = $state(false)
-  open = $state(false)
   /** Not connected for a while: worth a word. */
   away = $state(false)
   problem = $state.raw<ApiError | null>(null)
@@ -57,10 +42,8 @@ export class Explorer {
   took = $state(0)
   /** The model has learned further than what is shown. */
   newer = $state(false)
-  /** Counts up when small pictures of seeds were made anew. */
-  thumbed = $state(0)
 
-  readonly thumbs = new Map<number, HTMLCanvasElement>()
+  readonly smalls: Smalls
   #canvas: HTMLCanvasElement | null = null
   #live: Live
   #sent = new Map<number, { at: number; point: Point; half: boolean }>()
@@ -72,6 +55,7 @@ export class Explorer {
   #closed = false
 
   constructor(readonly run: Run) {
+    this.smalls = new Smalls(run.number, (seed) => this.strip.includes(seed) || this.film.keys.some((key) => key.seed === seed))
     this.#restore()
     this.width = run.width
     this.height = run.height
@@ -83,7 +67,7 @@ export class Explorer {
     this.draw()
     this.visit()
     this.look()
-    if (this.strip.length > 1) this.redraw(this.strip)
+    if (this.strip.length > 1) this.smalls.draw(this.strip, this.point)
   }
 
   close(): void {
@@ -91,6 +75,7 @@ export class Explorer {
     this.#save()
     Object.values(this.#timers).forEach(clearTimeout)
     this.#live.close()
+    this.smalls.close()
   }
 
   /** The canvas that pictures are painted onto. */
@@ -154,7 +139,7 @@ export class Explorer {
 
   /** Go to a seed, as it is without a mixture. */
   seed(seed: number): void {
-    this.go({ seed: Math.min(whole(seed), MOST_SEED * 2 ** 20), mix: null })
+    this.go({ seed: whole(seed), mix: null })
   }
 
   setFilm(change: Partial<Film>, key?: string): void {
@@ -165,36 +150,14 @@ export class Explorer {
     this.#later()
   }
 
-  /** Where one was and what one had is kept for this tab. */
+  /** Put the present seed into the strip. */
   visit(): void {
     const { seed, mix } = this.point
     if (mix || this.strip.includes(seed)) return
     this.strip = [...this.strip, seed].slice(-STRIP)
   }
 
-  /** Draw small pictures of seeds, all at once, as a map of them. */
-  redraw(seeds: number[]): void {
-    const some = [...new Set(seeds)].slice(-STRIP)
-    const { label, text, knobs } = this.point
-    const live = new Live(`/api/live/explore/${this.run.number}`, {
-      frame: ({ header, bytes }) => {
-        live.close()
-        const [wide, high] = header.cell!
-        createImageBitmap(new Blob([bytes], { type: 'image/webp' })).then((atlas) => {
-          some.forEach((seed, at) => {
-            const [x, y] = [(at % header.columns!) * wide, Math.floor(at / header.columns!) * high]
-            this.#thumb(seed, (context, side) => context.drawImage(atlas, x, y, wide, high, 0, 0, side(wide, high)[0], side(wide, high)[1]), wide, high)
-          })
-          atlas.close()
-          this.thumbed++
-        })
-      },
-      text: (message) => message.problem && live.close(),
-    })
-    live.send({ map: { seeds: some, around: null, change: 0 }, knobs, label, text: text || null })
-  }
-
-  /** A new, small canvas with what is shown now; null before there is something. */
+  /** A new canvas with what is shown now; null before there is something. */
   copy(): HTMLCanvasElement | null {
     const shown = this.#canvas
     if (!shown || !this.shown) return null
@@ -208,10 +171,10 @@ export class Explorer {
   /** The model has newer weights: show what they draw. */
   renew(): void {
     this.newer = false
-    this.thumbs.clear()
+    this.smalls.clear()
     this.look()
     this.draw()
-    this.redraw(this.strip)
+    this.smalls.draw(this.strip, this.point)
   }
 
   #at(point: Point): void {
@@ -254,34 +217,12 @@ export class Explorer {
   #quiet(): void {
     clearTimeout(this.#timers.missing)
     this.#timers.missing = window.setTimeout(() => {
-      const missing = this.strip.filter((seed) => !this.thumbs.has(seed))
-      if (missing.length) this.redraw(missing)
+      this.smalls.draw(this.strip.filter((seed) => !this.smalls.has(seed)), this.point)
     }, MISSING)
     const last = this.#last
     const canvas = this.#canvas
     if (!last || !canvas || last.half || last.point !== this.point || last.point.mix) return
-    this.#thumb(last.point.seed, (context, side) => {
-      const [wide, high] = side(canvas.width, canvas.height)
-      context.imageSmoothingQuality = 'high'
-      context.drawImage(canvas, 0, 0, wide, high)
-    }, canvas.width, canvas.height)
-    this.thumbed++
-  }
-
-  #thumb(
-    seed: number, put: (context: CanvasRenderingContext2D, side: (w: number, h: number) => [number, number]) => void,
-    width: number, height: number,
-  ): void {
-    const scale = Math.min(1, THUMB / Math.max(width, height))
-    const side = (w: number, h: number): [number, number] => [Math.max(1, Math.round(w * scale)), Math.max(1, Math.round(h * scale))]
-    const canvas = this.thumbs.get(seed) ?? document.createElement('canvas')
-    ;[canvas.width, canvas.height] = side(width, height)
-    put(canvas.getContext('2d')!, side)
-    this.thumbs.set(seed, canvas)
-    if (this.thumbs.size > 4 * STRIP) for (const old of this.thumbs.keys()) {
-      if (this.thumbs.size <= 3 * STRIP) break
-      if (!this.strip.includes(old) && !this.film.keys.some((key) => key.seed === old)) this.thumbs.delete(old)
-    }
+    this.smalls.take(last.point.seed, canvas)
   }
 
   #text(message: Record<string, unknown>): void {
@@ -296,7 +237,6 @@ export class Explorer {
   }
 
   #state(open: boolean): void {
-    this.open = open
     clearTimeout(this.#timers.away)
     if (open) this.away = false
     else this.#timers.away = window.setTimeout(() => (this.away = true), 1200)
@@ -310,24 +250,18 @@ export class Explorer {
 
   #save(): void {
     if (!this.#closed && router.page === 'explore' && router.param === String(this.run.number)) router.setQuery(toQuery(this.point))
-    const kept: Remembered = { point: this.point, strip: this.strip, film: this.film }
-    try {
-      sessionStorage.setItem(memory(this.run), JSON.stringify(kept))
-      sessionStorage.setItem('gesso.explore', String(this.run.number))
-    } catch {
-      /* a private window keeps nothing */
-    }
+    const remembered: Remembered = { point: this.point, strip: this.strip, film: this.film }
+    keep(memory(this.run), JSON.stringify(remembered), { tab: true })
+    keep('explore', String(this.run.number), { tab: true })
   }
 
   #restore(): void {
     const asked = fromQuery(router.query)
     try {
-      const kept = JSON.parse(sessionStorage.getItem(memory(this.run)) ?? 'null') as Remembered | null
-      if (kept) {
-        this.point = { ...START, ...kept.point }
-        this.strip = kept.strip ?? []
-        this.film = { ...FILM, ...kept.film }
-      }
+      const { point, strip, film } = JSON.parse(kept(memory(this.run), { tab: true }) ?? '{}') as Partial<Remembered>
+      this.point = { ...START, ...point }
+      this.strip = strip ?? []
+      this.film = { ...FILM, ...film }
     } catch {
       /* begin anew */
     }
@@ -336,21 +270,4 @@ export class Explorer {
   }
 }
 
-const memory = (run: Run) => `gesso.explore.${run.folder}`
-
-/** The mixture of a place between the four cells of a map around it. x, y: in cells, from the upper left corner. */
-export function between(cells: Mix[], columns: number, x: number, y: number): Mix {
-  const rows = Math.ceil(cells.length / columns)
-  const u = Math.min(columns - 1, Math.max(0, x - 0.5))
-  const v = Math.min(rows - 1, Math.max(0, y - 0.5))
-  const [i, j] = [Math.min(columns - 2, Math.floor(u)), Math.min(rows - 2, Math.floor(v))]
-  const [fx, fy] = [u - i, v - j]
-  const sums = new Map<number, number>()
-  const corners: [number, number, number][] = [
-    [i, j, (1 - fx) * (1 - fy)], [i + 1, j, fx * (1 - fy)], [i, j + 1, (1 - fx) * fy], [i + 1, j + 1, fx * fy],
-  ]
-  for (const [column, row, share] of corners) {
-    for (const [seed, weight] of cells[row * columns + column] ?? []) sums.set(seed, (sums.get(seed) ?? 0) + weight * share)
-  }
-  return [...sums].filter(([, weight]) => weight > 0.004).map(([seed, weight]) => [seed, Math.round(weight * 1e4) / 1e4])
-}
+const memory = (run: Run) => `explore.${run.folder}`

@@ -1,6 +1,7 @@
 /** What can be done with pictures: at once on the page, then in the studio, with a way back. */
 
-import { api, ref } from '$lib/api'
+import { api } from '$lib/api'
+import { explain } from '$lib/explain'
 import { fieldWords, t } from '$lib/i18n.svelte'
 import { jobs } from '$lib/jobs.svelte'
 import { router } from '$lib/router.svelte'
@@ -83,27 +84,14 @@ export async function follow(begun: Promise<Job>): Promise<void> {
   }
 }
 
-export async function explain(picture: PictureDetail): Promise<void> {
-  try {
-    const set = knobs(picture)
-    const begun = await jobs.run('explain', {
-      run: String(picture.run), seed: picture.seed, ...(picture.label ? { label: picture.label } : {}),
-      ...(picture.text ? { text: picture.text } : {}), ...(set.length ? { set } : {}),
-    })
-    toast(t('gallery.explaining'))
-    const job = await jobs.finished(begun.id)
-    const page = job.result?.files.find((file) => file.name.endsWith('.html'))
-    if (!page) return void (job.error && toast(job.error.problem, { kind: 'error', detail: job.error.remedy }))
-    const show = () => window.open(page.url, '_blank', 'noopener')
-    show()
-    toast(t('gallery.explained'), { kind: 'good', seconds: 30, action: { label: t('gallery.openPage'), run: show } })
-  } catch (error) {
-    toast.error(error)
-  }
+export function explained(picture: PictureDetail): void {
+  const { run, seed, label, text } = picture
+  const set = words(picture.again?.options.set)
+  const options = { run: String(run), seed, ...(label ? { label } : {}), ...(text ? { text } : {}), ...(set.length ? { set } : {}) }
+  void explain(options, { begun: t('gallery.explaining'), ready: t('gallery.explained'), open: t('gallery.openPage') })
 }
 
 const words = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
-const knobs = (picture: PictureDetail) => words(picture.again?.options.set)
 
 /** Where in Explore a task's options are; '' where they are nowhere in it. */
 export function inExplore(run: number | null, task: string | null | undefined, options: Record<string, unknown> | null | undefined): string {
@@ -128,7 +116,7 @@ export function inExplore(run: number | null, task: string | null | undefined, o
 }
 
 /** A value of a recipe as a line; '' for what says nothing. */
-export function written(value: unknown): string {
+function written(value: unknown): string {
   if (value === null || value === undefined || value === '') return ''
   if (Array.isArray(value)) return value.map(written).filter(Boolean).join(', ')
   if (typeof value === 'object') return Object.entries(value).map(([name, one]) => `${name} ${written(one)}`).join(', ')
@@ -148,8 +136,6 @@ export function lines(recipe: Record<string, unknown>, before = ''): [name: stri
 /** "knobs · truncation" in words. */
 export const told = (name: string) => name.split(' · ').map((part) => t('gallery.recipeName', part, fieldWords('', part).label)).join(' · ')
 
-export const video = (name: string) => /\.(mp4|webm)$/i.test(name)
-export const refs = (ids: string[]) => ids.map(ref.picture)
 export async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text)

@@ -10,14 +10,14 @@ const AT_ONCE = 2 // pages that are asked for at the same time
 const SOON = 400 // milliseconds after an event until the list is fetched anew
 const ALL = 1000 // most that the studio tells in one answer
 
-export const SIZES: Record<string, { min_side?: number; max_side?: number }> = {
+const SIZES: Record<string, { min_side?: number; max_side?: number }> = {
   s: { max_side: 64 }, m: { min_side: 65, max_side: 256 }, l: { min_side: 257, max_side: 1024 }, xl: { min_side: 1025 },
 }
 /** Names in the address; all else of it is left alone. */
 export const FILTERS = ['q', 'board', 'starred', 'run', 'task', 'colour', 'size', 'shape', 'kind', 'seed'] as const
 export type Filter = (typeof FILTERS)[number]
 
-export function asked(query: URLSearchParams): PictureQuery {
+function asked(query: URLSearchParams): PictureQuery {
   const get = (name: string) => query.get(name) || undefined
   return {
     q: get('q'), board: get('board'), starred: query.get('starred') === '1' || undefined, run: get('run'), task: get('task'),
@@ -32,12 +32,14 @@ export class Shown {
   items = $state.raw<(Picture | undefined)[]>([])
   loaded = $state(false)
   error = $state.raw<ApiError | null>(null)
+  readonly #places = $derived(new Map(this.items.map((one, at) => [one?.id, at])))
   #query: PictureQuery = {}
   #name = ''
   #turn = 0
   #range: [number, number] = [0, PAGE]
   #asked = new Set<number>()
   #going = 0
+  #fresh = true // whether anything has come since it was fetched anew
   #timer = 0
   #stops: (() => void)[]
 
@@ -68,10 +70,8 @@ export class Shown {
 
   /** Fetch anew what is in view; what is there stays until then. */
   refresh(): void {
-    this.#turn++
-    this.#going = 0
-    this.#asked.clear()
-    this.#pump(true)
+    this.#fresh = false
+    this.#again(true)
   }
 
   /** Places from..to are in view. */
@@ -94,11 +94,11 @@ export class Shown {
   }
 
   place(id: string): number {
-    return this.items.findIndex((one) => one?.id === id)
+    return this.#places.get(id) ?? -1
   }
 
   get(id: string): Picture | undefined {
-    return this.items.find((one) => one?.id === id)
+    return this.items[this.place(id)]
   }
 
   /** Say at once what the studio will say in a moment. */
@@ -114,8 +114,7 @@ export class Shown {
     if (!gone) return
     this.items = left
     this.total = Math.max(0, this.total - gone)
-    this.#asked = new Set([...this.#asked].filter((at) => left[at] !== undefined))
-    this.#pump()
+    this.#again() // what is on its way has the old places
   }
 
   #changed(picture: Picture): void {
@@ -125,6 +124,14 @@ export class Shown {
       clearTimeout(this.#timer)
       this.#timer = window.setTimeout(() => this.refresh(), SOON)
     }
+  }
+
+  /** Nothing that is on its way counts any more. */
+  #again(anew = false): void {
+    this.#turn++
+    this.#going = 0
+    this.#asked.clear()
+    this.#pump(anew)
   }
 
   #pump(anew = false): void {
@@ -149,9 +156,10 @@ export class Shown {
     try {
       const { total, pictures } = await api.pictures.list({ ...this.#query, offset: at, limit: PAGE })
       if (turn !== this.#turn) return
-      const first = anew && this.#asked.size <= AT_ONCE
-      const kept = first && total !== this.total ? [] : this.items
-      const next = Array.from({ length: total }, (_, number) => kept[number]) // without holes, which filter and every skip
+      const [from, to] = this.#fresh ? [0, total] : this.#range // of a list fetched anew, what is in view stays until it comes
+      this.#fresh = true
+      const kept = (place: number) => (place >= from && place < to ? this.items[place] : undefined)
+      const next = Array.from({ length: total }, (_, place) => kept(place)) // without holes, which filter and every skip
       pictures.forEach((picture, number) => (next[at + number] = picture))
       this.items = next
       this.total = total

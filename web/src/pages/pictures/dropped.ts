@@ -48,6 +48,6 @@ export function picked(files: FileList | null): Found[] {
 export function nameOf(found: Found[]): string {
   const tops = new Set(found.map(({ path }) => (path.includes('/') ? path.split('/')[0] : '')))
   const top = tops.size === 1 ? [...tops][0] : ''
-  const text = top || (found.length === 1 ? found[0].file.name.replace(/\.[^.]+$/, '') : '')
-  return text.normalize('NFC').toLowerCase().replace(/[^\p{L}\p{N}_.]+/gu, '-').replace(/^[-._]+|[-._]+$/g, '').slice(0, 48)
+  const text = top || (found.length === 1 ? found[0].file.name.replace(/(\.tar)?\.[^.]+$/i, '') : '')
+  return text.normalize('NFC').toLowerCase().replace(/[^\p{L}\p{N}_.]+/gu, '-').slice(0, 48).replace(/^[-._]+|[-._]+$/g, '')
 }

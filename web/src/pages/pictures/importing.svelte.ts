@@ -1,14 +1,29 @@
 /** The import that is being prepared, sent or done. One at a time; it goes on while other pages are looked at. */
 
 import { api, ApiError, ref } from '$lib/api'
+import { t } from '$lib/i18n.svelte'
 import { jobs } from '$lib/jobs.svelte'
+import { toast } from '$lib/toasts.svelte'
 import type { DatasetDetail, Options } from '$lib/types'
+import { unstaged } from '../jobs/words'
 import { nameOf, type Found } from './dropped'
 
 const AT_ONCE = 4 // files on their way; browsers allow six connections, and events take one
 const AGAIN = 1500 // milliseconds until a file is sent again when the studio did not answer
+const TRIES = 4 // of one file, while the studio answers otherwise
 
 type Step = 'none' | 'asking' | 'sending' | 'working' | 'done'
+
+const warn = (event: BeforeUnloadEvent) => event.preventDefault()
+
+/** Raises an ApiError where a file was moved, deleted or changed since it was chosen. */
+async function readable(path: string, file: File): Promise<void> {
+  try {
+    await file.slice(0, 1).arrayBuffer()
+  } catch {
+    throw new ApiError(t('pictures.fileGone', { path }), t('pictures.chooseAgain'))
+  }
+}
 
 class Importing {
   step = $state<Step>('none')
@@ -30,7 +45,10 @@ class Importing {
   /** Ask what to do with what was given. While another import is on its way that one is shown instead. */
   begin(found: Found[] | null): void {
     this.open = true
-    if (this.step === 'sending' || this.step === 'working') return
+    if (this.step === 'sending' || this.step === 'working') {
+      toast(t('pictures.oneAtATime'))
+      return
+    }
     this.found = found
     this.options = found ? (nameOf(found) ? { name: nameOf(found) } : {}) : { name: 'flowers', count: 1000 }
     this.error = null
@@ -42,22 +60,24 @@ class Importing {
   /** Send everything and import it. */
   async start(): Promise<void> {
     this.error = null
-    this.#stop = new AbortController()
+    const stop = (this.#stop = new AbortController())
     try {
       let source = 'blossoms'
       if (this.found) {
         this.step = 'sending'
-        source = await this.#send(this.found, this.#stop.signal)
+        source = await this.#send(this.found, stop.signal)
       }
       this.step = 'working'
       const job = await jobs.run('import', { ...this.options, source })
+      if (stop.signal.aborted) return void jobs.cancel(job.id)
       this.#stage = null
       this.job = job.id
       await this.#wait(job.id)
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'AbortError') return
-      this.error = ApiError.from(error)
-      this.step = 'asking'
+      if (stop.signal.aborted) return
+      stop.abort() // what else is on its way
+      this.#drop()
+      this.#failed(ApiError.from(error))
     }
   }
 
@@ -79,6 +99,19 @@ class Importing {
     }
   }
 
+  /** A sentence about what was sent, which lies in a folder of the studio's own there. */
+  #told(problem: string): string {
+    const tops = new Set((this.found ?? []).map(({ path }) => path.split('/')[0]))
+    const all = tops.size === 1 ? [...tops][0] : t('pictures.given')
+    return unstaged(problem, all)
+  }
+
+  #failed(error: ApiError | null): void {
+    this.error = error
+    this.step = 'asking'
+    if (error) this.open = true
+  }
+
   #drop(): void {
     if (this.#stage) api.stages.drop(this.#stage).catch(() => {})
     this.#stage = null
@@ -87,6 +120,8 @@ class Importing {
   async #send(found: Found[], signal: AbortSignal): Promise<string> {
     this.#drop()
     const { id } = await api.stages.begin()
+    if (signal.aborted) api.stages.drop(id).catch(() => {})
+    signal.throwIfAborted()
     this.#stage = id
     this.sent = this.sentBytes = 0
     let next = 0
@@ -97,13 +132,17 @@ class Importing {
       while (next < found.length && !signal.aborted) {
         const at = next++
         const { path, file } = found[at]
-        for (;;) {
+        for (let tries = 1; ; ) {
           try {
             await api.stages.put(id, path, file, (share) => (under.set(at, share * file.size), tell()), signal)
             break
           } catch (error) {
             if (ApiError.from(error).status !== 0 || signal.aborted) throw error
+            await readable(path, file)
+            if (tries >= TRIES) throw error
+            if (await api.about().then(() => true, () => false)) tries++
             await new Promise((resolve) => setTimeout(resolve, AGAIN))
+            signal.throwIfAborted()
           }
         }
         under.delete(at)
@@ -112,7 +151,12 @@ class Importing {
         tell()
       }
     }
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, found.length) }, sender))
+    window.addEventListener('beforeunload', warn)
+    try {
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, found.length) }, sender))
+    } finally {
+      window.removeEventListener('beforeunload', warn)
+    }
     signal.throwIfAborted()
     return ref.stage(id)
   }
@@ -120,11 +164,7 @@ class Importing {
   async #wait(id: string): Promise<void> {
     const job = await jobs.finished(id)
     if (this.job !== id) return
-    if (job.status !== 'done') {
-      this.error = job.error ? new ApiError(job.error.problem, job.error.remedy) : null
-      this.step = 'asking'
-      return
-    }
+    if (job.status !== 'done') return this.#failed(job.error && new ApiError(this.#told(job.error.problem), job.error.remedy))
     const name = String(job.result?.facts.name ?? this.options.name ?? '')
     this.made = await api.datasets.get(name)
     this.step = 'done'

@@ -8,8 +8,8 @@ export type Word = keyof Said
 export const WORDS: Word[] = ['text', 'label', 'licence', 'creator', 'consent']
 
 /** What is to become of one picture. source: by which it is known again when the numbers have changed. */
-export type Change = { source: string; drop?: true; crop?: Box } & Partial<Record<Word, string>>
-export type Changes = ReadonlyMap<number, Change>
+type Change = { source: string; drop?: true; crop?: Box } & Partial<Record<Word, string>>
+type Changes = ReadonlyMap<number, Change>
 
 const PAGE = 200
 const ALL = 2000 // pictures of one answer, where all are wanted
@@ -22,6 +22,7 @@ export class Sheet {
   runs = $state.raw<Run[]>([])
   label = $state('')
   words = $state('')
+  filtered = $derived(this.label !== '' || this.words.trim() !== '')
   total = $state(0)
   /** What is shown, in its order; what has not come yet is undefined. */
   shown = $state.raw<(DatasetPicture | undefined)[]>([])
@@ -35,17 +36,23 @@ export class Sheet {
   /** Whether what is changed is part of the fingerprint, so that runs no longer fit. */
   unfit = $derived([...this.changes.values()].some((one) => one.drop || one.crop || one.label !== undefined))
 
+  /** While it is being saved, nothing more can be changed. */
+  saving = $state(false)
+
   #turn = 0
   #asked = new Set<number>()
+  #range: [from: number, to: number] = [0, 0]
   #fingerprint = ''
-  #saving = false
+  #version = 0 // of the fingerprint: what was asked for under an older one is not taken
   #restored = $state(false)
 
   constructor(readonly name: string) {}
 
   async load(): Promise<void> {
+    const version = this.#version
     try {
       const [detail, runs] = await Promise.all([api.datasets.get(this.name), api.runs.list().catch(() => [])])
+      if (this.saving || version !== this.#version) return
       const first = !this.detail
       this.runs = runs.filter((run) => run.name === this.name)
       this.error = null
@@ -55,7 +62,7 @@ export class Sheet {
         await this.filter()
         await this.#restore()
         this.#restored = true
-      } else if (!this.#saving) await this.#again(detail)
+      } else await this.#again(detail)
     } catch (error) {
       this.error = ApiError.from(error)
     }
@@ -63,16 +70,29 @@ export class Sheet {
 
   async #again(detail: DatasetDetail): Promise<void> {
     this.detail = detail
-    if (detail.fingerprint !== this.#fingerprint && this.changes.size) this.other = true
-    else {
-      this.#fingerprint = detail.fingerprint
-      this.known = new Map()
-      await this.filter()
+    const other = detail.fingerprint !== this.#fingerprint
+    if (other && this.changes.size) {
+      this.other = true
+      return
     }
+    if (other) this.#take(detail)
+    await this.filter(!other)
   }
 
-  /** Fetch anew what the filters ask for. What was shown stays until the first of it has come. */
-  async filter(): Promise<void> {
+  /** Other pictures have these numbers now: nothing that was said by number holds any more. */
+  #take(detail: DatasetDetail, changes: Changes = new Map(), known: DatasetPicture[] = []): void {
+    this.#version++
+    this.known = new Map(known.map((picture) => [picture.index, picture]))
+    this.detail = detail
+    this.#fingerprint = detail.fingerprint
+    this.#values.now = changes
+    this.history.clear()
+    this.taken = new Set()
+    this.other = false
+  }
+
+  /** Fetch anew what the filters ask for. What was shown stays until the first of it has come; same: until all has. */
+  async filter(same = false): Promise<void> {
     const turn = ++this.#turn
     const asked = new Set<number>([0])
     try {
@@ -80,9 +100,11 @@ export class Sheet {
       if (turn !== this.#turn) return
       this.#asked = asked
       this.total = page.total
-      const shown = new Array<DatasetPicture | undefined>(page.total)
+      const shown = same && page.total === this.shown.length ? this.shown.slice() : new Array<DatasetPicture | undefined>(page.total)
       page.pictures.forEach((picture, at) => (shown[at] = picture))
       this.shown = shown
+      this.error = null
+      this.need(...this.#range)
     } catch (error) {
       if (turn === this.#turn) this.error = ApiError.from(error)
     }
@@ -99,8 +121,9 @@ export class Sheet {
   }
 
   /** Tiles from..to are in the page. */
-  async need(from: number, to: number): Promise<void> {
+  need(from: number, to: number): void {
     const turn = this.#turn
+    this.#range = [from, to]
     for (let page = Math.floor(from / PAGE); page * PAGE < Math.min(to, this.total); page++) {
       if (this.#asked.has(page)) continue
       this.#asked.add(page)
@@ -116,16 +139,17 @@ export class Sheet {
     }
   }
 
-  /** All that the filters let through. */
-  async all(): Promise<DatasetPicture[]> {
+  /** All that the filters let through; null where they were changed meanwhile. */
+  async all(): Promise<DatasetPicture[] | null> {
     const turn = this.#turn
     const found: DatasetPicture[] = []
     while (found.length < this.total) {
       const page = await this.#page(found.length, ALL)
+      if (turn !== this.#turn) return null
       if (!page.pictures.length) break
       found.push(...page.pictures)
     }
-    if (turn === this.#turn) this.shown = found
+    this.shown = found
     return found
   }
 
@@ -166,6 +190,11 @@ export class Sheet {
     this.#values.set(next, key)
   }
 
+  /** Those that are taken and not to be dropped. */
+  staying(): number[] {
+    return [...this.taken].filter((at) => !this.changes.get(at)?.drop)
+  }
+
   say(word: Word, value: string): void {
     this.#set(this.taken, (before) => ({ ...before, [word]: value }), `${word} ${[...this.taken].slice(0, 50).join()}`)
   }
@@ -182,10 +211,18 @@ export class Sheet {
     this.#set(indices, ({ crop: _, ...before }) => (box ? { ...before, crop: box } : before) as Change)
   }
 
+  /** Nothing is to be changed. It can be undone, but where the set is another one by now. */
   discard(): void {
+    const other = this.other
     this.#values.set(new Map())
     this.other = false
-    if (this.detail && this.detail.fingerprint !== this.#fingerprint) this.#again(this.detail)
+    if (other) this.load()
+  }
+
+  /** The set is gone, and so is what was to become of it. */
+  forget(): void {
+    this.#values.now = new Map()
+    this.keep()
   }
 
   /** What the studio is told: the same said of many is one edit. */
@@ -213,37 +250,40 @@ export class Sheet {
 
   /** Save what is changed, here or in a copy. Throws an ApiError; 409 where someone else was quicker. */
   async save(copy = ''): Promise<void> {
-    this.#saving = true
+    this.saving = true
     try {
-      if (copy) {
-        const made = await api.datasets.copy(this.name, copy)
-        await api.datasets.edit(copy, made.fingerprint, this.edits())
-      } else {
-        this.detail = await api.datasets.edit(this.name, this.#fingerprint, this.edits())
-        this.#fingerprint = this.detail.fingerprint
-      }
-      this.#values.now = new Map()
-      this.history.clear()
-        this.taken = new Set()
-      if (!copy) {
-        this.known = new Map()
+      if (copy) await this.#saveCopy(copy)
+      else {
+        this.#take(await api.datasets.edit(this.name, this.#fingerprint, this.edits()))
         await this.filter()
       }
     } catch (error) {
       if (ApiError.from(error).status === 409) this.other = true
       throw error
     } finally {
-      this.#saving = false
+      this.saving = false
     }
+  }
+
+  async #saveCopy(name: string): Promise<void> {
+    const made = await api.datasets.copy(this.name, name)
+    try {
+      // The numbers are those of the set as it was read; of another one the studio says so.
+      await api.datasets.edit(name, this.#fingerprint, this.edits())
+    } catch (error) {
+      await api.datasets.drop(made.name).catch(() => {})
+      throw error
+    }
+    this.forget()
+    this.history.clear()
   }
 
   /** Take what is there now, and keep the edits of pictures that are still in it. Returns how many fell away. */
   async rebase(): Promise<number> {
     const detail = await api.datasets.get(this.name)
-    this.known = new Map()
     const all: DatasetPicture[] = []
     while (all.length < detail.count) {
-      const page = await this.#page(all.length, ALL, false)
+      const page = await api.datasets.pictures(this.name, { offset: all.length, limit: ALL })
       if (!page.pictures.length) break
       all.push(...page.pictures)
     }
@@ -256,12 +296,7 @@ export class Sheet {
       if (place !== undefined) next.set(place, change)
     }
     const lost = this.changes.size - next.size
-    this.#values.now = next
-    this.history.clear()
-    this.detail = detail
-    this.#fingerprint = detail.fingerprint
-    this.taken = new Set()
-    this.other = false
+    this.#take(detail, next, all)
     await this.filter()
     return lost
   }

@@ -3,29 +3,23 @@
 import { api, ApiError } from '$lib/api'
 import { onEvent } from '$lib/events'
 import { jobs } from '$lib/jobs.svelte'
-import type { Job, RunDetail, RunLine } from '$lib/types'
+import type { RunDetail, RunLine } from '$lib/types'
+import { jobOf, leads, trains } from './words'
 
 const RARELY = 3000 // milliseconds between two looks at the log
 const ALONE = 4000 // between two looks at a run that trains without a job, as from the command line, or is just ending
-
-/** Whether a job trains a run; one that was to go on with it and could not has no run of its own. */
-const trains = (job: Job, run: RunDetail) =>
-  job.task === 'train' && (job.run === run.folder || (!job.run && [String(run.number), run.folder].includes(String(job.options.resume ?? ''))))
 
 export class LiveRun {
   run = $state.raw<RunDetail | null>(null)
   lines = $state.raw<RunLine[]>([])
   error = $state.raw<ApiError | null>(null)
   /** The job that trains it now, or else the one that did last. */
-  job = $derived.by(() => {
-    const run = this.run
-    if (!run) return undefined
-    const all = jobs.all.filter((job) => trains(job, run))
-    const order = { running: 0, waiting: 1, paused: 2, failed: 3, cancelled: 3, done: 3 }
-    return all.sort((a, b) => order[a.status] - order[b.status] || b.created.localeCompare(a.created))[0]
-  })
+  job = $derived(this.run ? jobOf(this.run, jobs.all) : undefined)
 
+  #followed = false
+  #turn = 0
   #looking = false
+  #again = false // whether something was told while it looked
   #timer = 0
   #last = 0
   #alone = 0
@@ -34,6 +28,7 @@ export class LiveRun {
 
   /** Begin to follow it; returns what stops that. */
   follow(): () => void {
+    this.#followed = true
     this.load()
     const mine = (id: string) => this.job?.id === id
     const stops = [
@@ -46,20 +41,23 @@ export class LiveRun {
       }),
       () => clearTimeout(this.#timer),
       () => clearTimeout(this.#alone),
+      () => (this.#followed = false),
     ]
     return () => stops.forEach((stop) => stop())
   }
 
   async load(): Promise<void> {
+    const turn = ++this.#turn
+    clearTimeout(this.#alone)
     try {
-      this.run = await api.runs.get(this.number)
+      const run = await api.runs.get(this.number)
+      if (turn !== this.#turn || !this.#followed) return
+      this.run = run
       this.error = null
-      clearTimeout(this.#alone)
-      const led = this.job && ['running', 'waiting', 'paused'].includes(this.job.status)
-      if (this.run.status === 'training' && !led) this.#alone = window.setTimeout(() => this.load(), ALONE)
+      if (run.status === 'training' && !leads(this.job)) this.#alone = window.setTimeout(() => this.load(), ALONE)
       await this.look()
     } catch (error) {
-      this.error = ApiError.from(error)
+      if (turn === this.#turn) this.error = ApiError.from(error)
     }
   }
 
@@ -74,6 +72,7 @@ export class LiveRun {
 
   /** What the log has since. The last step is asked for again: what is found at a preview comes after its figures. */
   async look(): Promise<void> {
+    this.#again = this.#looking
     if (this.#looking) return
     this.#looking = true
     this.#last = Date.now()
@@ -87,6 +86,7 @@ export class LiveRun {
     } finally {
       this.#looking = false
     }
+    if (this.#again && this.#followed) await this.look()
   }
 }
 

@@ -26,7 +26,7 @@ export function unfit(family: Family, set: Dataset | null | undefined, others: n
 }
 
 /** What a run is doing, given the job that trains it. */
-export type State = 'training' | 'waiting' | 'paused' | 'stopped' | 'finished' | 'failed' | 'damaged'
+type State = 'training' | 'waiting' | 'paused' | 'stopped' | 'finished' | 'failed' | 'damaged'
 
 export function stateOf(run: Run, job: Job | undefined): State {
   if (run.problem) return 'damaged'
@@ -36,6 +36,21 @@ export function stateOf(run: Run, job: Job | undefined): State {
   if (run.status === 'finished') return 'finished'
   if (run.status === 'training') return 'training'
   return job?.status === 'failed' ? 'failed' : 'stopped'
+}
+
+const LEADS = ['running', 'waiting', 'paused'] // states in which a job has its run in hand
+
+/** Whether a job trains a run; one that was to go on with it and could not has no run of its own. */
+export const trains = (job: Job, run: Run) =>
+  job.task === 'train' && (job.run === run.folder || (!job.run && [String(run.number), run.folder].includes(String(job.options.resume ?? ''))))
+
+/** Whether a job has its run in hand, now or later. */
+export const leads = (job: Job | undefined) => !!job && LEADS.includes(job.status)
+
+/** The job that trains a run now, or else the one that did last. */
+export function jobOf(run: Run, all: Job[]): Job | undefined {
+  const rank = (job: Job) => (leads(job) ? LEADS.indexOf(job.status) : LEADS.length)
+  return all.filter((job) => trains(job, run)).sort((a, b) => rank(a) - rank(b) || b.created.localeCompare(a.created))[0]
 }
 
 /** The best distance that was measured, as a figure; '' if none was. */

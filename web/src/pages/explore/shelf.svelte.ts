@@ -33,14 +33,13 @@ export class Shelf {
       const begun = await jobs.run(task, options, FIRST)
       made.job = begun.id
       const job = await jobs.finished(begun.id)
-      if (job.status !== 'done') throw Object.assign(new Error(), { told: job.error })
-      await this.#take(made, job, without)
+      if (job.status === 'done') await this.#take(made, job, without)
+      else if (job.error) throw new ApiError(job.error.problem, job.error.remedy)
+      else this.drop(made) // it was cancelled
     } catch (error) {
-      const told = (error as { told?: Made['error'] }).told
-      const { problem, remedy } = told === undefined ? ApiError.from(error) : (told ?? { problem: t('jobs.cancelled'), remedy: '' })
       made.state = 'failed'
-      made.error = { problem, remedy }
-      toast(problem, { kind: 'error', detail: remedy })
+      made.error = ApiError.from(error)
+      toast.error(error)
     }
     return made
   }
@@ -65,7 +64,7 @@ export class Shelf {
     made.pictures = await Promise.all(ids.map((id) => api.pictures.get(id)))
     made.state = 'done'
     const first = made.pictures[0]
-    if (made.star && first) await api.pictures.mark(made.pictures.map((one) => one.id), { starred: true })
+    if (made.star && first) api.pictures.mark(made.pictures.map((one) => one.id), { starred: true }).catch(toast.error)
     const words = { keep: 'explore.kept', cross: 'explore.crossOf', drag: 'explore.dragged', film: 'explore.exported' } as const
     toast(t(words[made.kind]), {
       kind: 'good', picture: first?.thumb,
