@@ -11,15 +11,33 @@ import io
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from tests.serving import Server
 
 from bench.data import OUT
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 DOCS = Path(__file__).parents[1] / "docs" / "pictures" / "studio"
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 PAGES = ["pictures", "train", "explore", "canvas", "gallery", "jobs"]
+
+
+def brush(page: "Page") -> None:
+    """Paint a mask: a stroke over the right half of the picture."""
+    box = page.locator("main canvas").first.bounding_box()
+    assert box is not None
+    side = min(box["width"], box["height"])
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x + side * 0.02, y - side * 0.16)
+    page.mouse.down()
+    for right, down in ((0.1, -0.2), (0.18, -0.12), (0.14, -0.02)):
+        page.mouse.move(x + side * right, y + side * down, steps=8)
+    page.mouse.up()
+    time.sleep(0.5)
 
 
 def main() -> None:
@@ -36,9 +54,10 @@ def main() -> None:
     with Server(options.home) as server, server.client() as client, sync_playwright() as play:
         places = {name: f"/{name}" for name in PAGES}
         places["train"] = f"/train/{options.run}"
-        places["explore"] = f"/explore/{options.run}"
+        places["explore"] = f"/explore/{options.run}?seed=1"
         places["pictures"] = f"/pictures/{options.data}" if options.data else "/pictures"
-        places["canvas"] = f"/canvas?picture={client.get('/api/pictures', sort='largest')['pictures'][0]['id']}"
+        large = client.get("/api/pictures", task="upscale", sort="largest")["pictures"][0]["id"]
+        places["canvas"] = f"/canvas?picture={large}"
         chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for size, (width, height) in SIZES.items():
             for theme in ("light", "dark"):
@@ -55,6 +74,8 @@ def main() -> None:
                         page.goto(server.address + place)
                         page.wait_for_selector("main h1")
                         time.sleep(2.5)
+                        if name == "canvas":
+                            brush(page)
                         shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
                         stem = f"{name}-{size}-{theme}-{language}"
                         shown.save(OUT / "studio" / f"{stem}.png")

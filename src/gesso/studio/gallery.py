@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ class Gallery:
 
     def __init__(self, database: Database, events: Events, folders: Folders, pool: Pool):
         self._database, self._events, self._folders, self._pool = database, events, folders, pool
+        self._entering = Lock()  # a job's pictures may be found by a look around at the same time
 
     def take_in(self, paths: Iterable[str], job: str | None = None) -> tuple[list[str], list[dict[str, Any]]]:
         """Enter files; returns the pictures among those below the gallery, and what else is for the person."""
@@ -219,7 +221,8 @@ class Gallery:
             found = place.stat()
             path = place.relative_to(self._folders.home).as_posix()
             before = self._database.row(sa.select(pictures).where(pictures.c.path == path))
-            if before is not None and before["stamp"] == found.st_mtime_ns and before["bytes"] == found.st_size:
+            stamp = found.st_mtime_ns, found.st_size
+            if before is not None and (before["stamp"], before["bytes"]) == stamp and job in (None, before["job"]):
                 return before
             seen = self._pool.do(look, str(place))
         except (OSError, GessoError):  # gone again, or nothing that can be read
@@ -230,17 +233,19 @@ class Gallery:
             "created": made, "thrown": False, **{key: seen[key] for key in ("kind", "width", "height", "sha256")},
             "colours": seen["colours"], **_coordinates(seen["lab"]), **_told_by(seen["recipe"]),
         }  # fmt: skip
-        with self._database.change() as connection:
-            if before is None:
+        with self._entering, self._database.change() as connection:
+            known = sa.select(pictures.c.id, pictures.c.job).where(pictures.c.path == path)
+            entered = connection.execute(known).first()
+            if entered is None:
                 row |= {"id": new_id(), "starred": False, "note": ""}
                 connection.execute(pictures.insert().values(**row))
             else:
-                row["id"] = before["id"]
-                connection.execute(pictures.update().where(pictures.c.id == row["id"]).values(**row))
-                connection.execute(inputs.delete().where(inputs.c.picture == row["id"]))
+                row |= {"id": entered.id, "job": job or entered.job}
+                connection.execute(pictures.update().where(pictures.c.id == entered.id).values(**row))
+                connection.execute(inputs.delete().where(inputs.c.picture == entered.id))
             for name, digest in ((seen["recipe"] or {}).get("inputs") or {}).items():
-                known = sa.select(inputs.c.picture).where(inputs.c.picture == row["id"], inputs.c.sha256 == digest)
-                if connection.scalar(known) is None:
+                there = sa.select(inputs.c.picture).where(inputs.c.picture == row["id"], inputs.c.sha256 == digest)
+                if connection.scalar(there) is None:
                     connection.execute(inputs.insert().values(picture=row["id"], sha256=digest, name=name))
         self._told(row["id"])
         return row

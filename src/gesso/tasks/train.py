@@ -163,10 +163,10 @@ class Train(Task[TrainOptions]):
             wish=read_size(options.size or (parent and size_of(parent)), pack.height, pack.width),
             accumulate=options.accumulate,
         )  # fmt: skip
-        kind = f"Family {family.name}" + (f", one class of {len(facts.labels)} at a time" if facts.labels else "")
-        kind += f", from {len(set(view.captions)):,} different captions" if facts.vocabulary else ""
-        kind += f", with pictures of '{other.name}'" if other else f", from {pack.pairs}" if facts.source else ""
-        reasons = [reason for reason in (f"{kind}.", picked, *subject.remarks, why, *made.reasons) if reason]
+        kind = f"Family {family.name}." + (f" One class of {len(facts.labels)} at a time." if facts.labels else "")
+        kind += f" From {len(set(view.captions)):,} different captions." if facts.vocabulary else ""
+        kind += f" With pictures of '{other.name}'." if other else f" From {pack.pairs}." if facts.source else ""
+        reasons = [reason for reason in (kind, picked, *subject.remarks, why, *made.reasons) if reason]
         yield from (Message(reason) for reason in reasons)
         record: dict[str, Any] = {
             "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),

@@ -1,5 +1,5 @@
 /**
- * Words in English and Chinese. t('jobs.pause'), t('jobs.files', 3), t('shell.free', {size: '3 GB'}): keys and values
+ * Words in English and Chinese. t('jobs.pause'), t('jobs.showMore', 3), t('shell.free', {size: '3 GB'}): keys and values
  * are checked by the compiler, and Chinese must have exactly the keys of English. Chinese is loaded only when chosen.
  */
 

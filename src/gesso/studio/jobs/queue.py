@@ -254,6 +254,9 @@ class Jobs:
             process.stop()
         try:
             said = process.follow(lambda event: self._hear(job, event))
+        except Exception as error:  # a job is never left running without a process
+            self._failed(job, f"What the job made could not be taken down: {error}.", "Begin it again.")
+            return False
         finally:
             self._running.pop(job, None)
         return self._ended(job, said)

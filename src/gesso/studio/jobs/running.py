@@ -101,22 +101,32 @@ class Process:
         return self._child.pid
 
     def follow(self, hear: Callable[[dict[str, Any]], object]) -> Said:
-        """Hear every line until it ends."""
+        """Hear every line until it ends. Whatever `hear` raises ends it, and is raised."""
         assert self._child.stdout is not None
         last: dict[str, Any] = {}
-        for line in self._child.stdout:
-            with suppress(ValueError):
-                value = json.loads(line)
+        try:
+            for line in self._child.stdout:
+                try:
+                    value = json.loads(line)
+                except ValueError:
+                    continue
+                if not isinstance(value, dict):  # something printed, not said
+                    continue
                 if "end" in value:
                     last = value
                 else:
                     hear(value)
-        code = self._child.wait()
-        self._reader.join(2)
-        with suppress(OSError):
-            for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
-                assert stream is not None
-                stream.close()
+        except BaseException:
+            with suppress(OSError):
+                self._child.kill()
+            raise
+        finally:
+            code = self._child.wait()
+            self._reader.join(2)
+            with suppress(OSError):
+                for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+                    assert stream is not None
+                    stream.close()
         return Said(last.pop("end", "died"), last, code, self._tail)
 
     def stop(self, grace: float = GRACE) -> None:

@@ -84,8 +84,6 @@ export const explore = {
   sliderName: (name: string) => words(name),
   sliderLabel: (name: string, other: string) => `${upper(words(other))} to ${words(name)}`,
   moreChoices: 'More choices',
-  knobName: (name: string) => upper(words(name)),
-  knobHelp: (_name: string, help: string) => help,
   tamer: 'tamer',
   wilder: 'wilder',
   label: 'Label',

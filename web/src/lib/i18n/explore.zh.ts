@@ -10,26 +10,6 @@ const SLIDERS: Record<string, string> = {
   'on a redder ground': '背景更红', 'on a greener ground': '背景更绿', 'on a yellower ground': '背景更黄',
   'on a bluer ground': '背景更蓝', 'on a more colourful ground': '背景更鲜艳', 'on a greyer ground': '背景更灰',
 }
-const KNOBS: Record<string, [name: string, help: string]> = {
-  truncate_layers: ['截断层数', '只截断最前面若干粗略层；0 表示全部。'],
-  noise: ['噪声', '在学习时用过噪声的每一层加入噪声。'],
-  noise_seed: ['噪声种子', '噪声的来源。'],
-  mix_seed: ['混合种子', '第二个潜变量的种子，细节层跟随它的风格。'],
-  mix_from: ['混合起始层', '从第几层开始跟随第二种风格，从 0 计数。'],
-  variety: ['多样性', '文字未限定部分的变化幅度；0 只画其均值。'],
-  guidance: ['引导强度', '在多大程度上强调所要求的内容；1 为学习时的程度。'],
-  negative: ['反向文字', '引导强度高于 1 时，画面会远离这段文字。'],
-  steps: ['步数', '从噪声到图片的步数；0 表示自动选择。'],
-  solver: ['求解器', '沿速度场前进的方式。'],
-  tolerance: ['容差', '自适应求解器每步允许的误差。'],
-  stage: ['阶段', '在哪个阶段绘制：0 为最新，1 为最小，依此类推。'],
-  order: ['顺序', '逐个绘制，或在模型最有把握处并行绘制。'],
-  temperature: ['温度', '低于 1 更保守，高于 1 更大胆。'],
-  top_k: ['候选数', '只从最可能的若干个中抽取；0 表示不限。'],
-  layer: ['图层', '有前景和背景时绘制哪一部分。'],
-  foreground_seed: ['前景种子', '无论图片自身的种子如何，都保留此种子的前景。'],
-  background_seed: ['背景种子', '无论图片自身的种子如何，都保留此种子的背景。'],
-}
 const plain = (name: string) => name.replace(/^way-\d+-/, '').replaceAll('-', ' ')
 const slider = (name: string) =>
   SLIDERS[plain(name)] ?? plain(name).split(' and ').map((part) => SLIDERS[part] ?? part).join('、')
@@ -108,8 +88,6 @@ export const explore: Same<typeof en> = {
   sliderName: (name) => slider(name),
   sliderLabel: (name, other) => `${slider(other)} ↔ ${slider(name)}`,
   moreChoices: '更多选项',
-  knobName: (name) => KNOBS[name]?.[0] ?? name,
-  knobHelp: (name, help) => KNOBS[name]?.[1] ?? help,
   tamer: '保守',
   wilder: '大胆',
   label: '标签',

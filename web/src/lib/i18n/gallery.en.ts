@@ -1,4 +1,7 @@
 /** Words of the page Gallery. */
+
+const RECIPE: Record<string, string> = { gesso: 'Version of Gesso', run: 'Run', model: 'Weights' }
+
 export const gallery = {
   title: 'Gallery',
   sub: 'Everything that you have made.',
@@ -122,7 +125,7 @@ export const gallery = {
   searchColour: 'Find others of the colour {colour}',
   recipe: 'Recipe',
   /** plain: the name in words, as it is. */
-  recipeName: (_name: string, plain: string) => plain,
+  recipeName: (name: string, plain: string) => RECIPE[name] ?? plain,
   recipeNone: 'This picture does not tell how it was made.',
   copyJson: 'Copy as JSON',
   copyLine: 'Copy for other tools',

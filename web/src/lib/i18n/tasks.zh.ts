@@ -347,6 +347,6 @@ export const tasks: TaskWords = {
   facts: {
     fd: 'Fréchet 距离', coverage: '覆盖率', density: '密度', precision: '精确率', recall: '召回率', 'pictures/s': '每秒张数',
     'files/s': '每秒文件数', 'frames/s': '每秒帧数', 'steps/s': '每秒步数', critic: '评判网络', generator: '生成器', loss: '损失',
-    reconstruction: '重建', adversarial: '对抗', penalty: '惩罚', diversity: '多样性', kl: 'KL 散度',
+    reconstruction: '重建', adversarial: '对抗', penalty: '惩罚', mismatched: '错配', accuracy: '准确率', gap: '差距', diversity: '多样性', kl: 'KL 散度',
   },
 }

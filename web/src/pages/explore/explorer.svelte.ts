@@ -18,6 +18,7 @@ const QUIET = 160 // without a new picture, until small ones are made of it
 const MISSING = 900 // and small pictures are drawn of seeds that were passed too quickly
 const SLOW = 60 // milliseconds for a picture, above which it is drawn at half the sides while something is dragged
 const STRIP = 32 // seeds that are remembered
+const MAP = 64 // seeds of which small pictures are drawn at once
 
 interface Remembered {
   point: Point
@@ -55,7 +56,7 @@ export class Explorer {
   #closed = false
 
   constructor(readonly run: Run) {
-    this.smalls = new Smalls(run.number, (seed) => this.strip.includes(seed) || this.film.keys.some((key) => key.seed === seed))
+    this.smalls = new Smalls(run.number, (seed) => this.#seeds().includes(seed))
     this.#restore()
     this.width = run.width
     this.height = run.height
@@ -67,7 +68,7 @@ export class Explorer {
     this.draw()
     this.visit()
     this.look()
-    if (this.strip.length > 1) this.smalls.draw(this.strip, this.point)
+    if (this.strip.length > 1) this.smalls.draw(this.#seeds(), this.point)
   }
 
   close(): void {
@@ -174,7 +175,14 @@ export class Explorer {
     this.smalls.clear()
     this.look()
     this.draw()
-    this.smalls.draw(this.strip, this.point)
+    this.smalls.draw(this.#seeds(), this.point)
+  }
+
+  /** Those that are shown small somewhere. */
+  #seeds(): number[] {
+    const mixed = (this.point.mix ?? []).map(([seed]) => seed)
+    const all = [...this.film.keys.map((key) => key.seed), ...this.strip, ...mixed]
+    return [...new Set(all)].slice(-MAP)
   }
 
   #at(point: Point): void {
@@ -217,7 +225,7 @@ export class Explorer {
   #quiet(): void {
     clearTimeout(this.#timers.missing)
     this.#timers.missing = window.setTimeout(() => {
-      this.smalls.draw(this.strip.filter((seed) => !this.smalls.has(seed)), this.point)
+      this.smalls.draw(this.#seeds().filter((seed) => !this.smalls.has(seed)), this.point)
     }, MISSING)
     const last = this.#last
     const canvas = this.#canvas

@@ -64,7 +64,6 @@ export class Shown {
     if (name === this.#name) return
     this.#query = next
     this.#name = name
-    this.#range = [0, PAGE]
     this.refresh()
   }
 
