@@ -71,5 +71,5 @@ export const tasks: TaskWords = {
     'family.critic.own': 'Own', 'family.start.style': 'Style',
   },
   units: {},
-  facts: { fd: 'Fréchet distance', 'pictures/s': 'Pictures a second' },
+  facts: { fd: 'Fréchet distance', fd_primer: 'Fréchet distance', fd_own: 'Fréchet distance', 'pictures/s': 'Pictures a second' },
 }

@@ -347,6 +347,8 @@ export const tasks: TaskWords = {
   facts: {
     fd: 'Fréchet 距离', coverage: '覆盖率', density: '密度', precision: '精确率', recall: '召回率', 'pictures/s': '每秒张数',
     'files/s': '每秒文件数', 'frames/s': '每秒帧数', 'steps/s': '每秒步数', critic: '评判网络', generator: '生成器', loss: '损失',
-    reconstruction: '重建', adversarial: '对抗', penalty: '惩罚', mismatched: '错配', accuracy: '准确率', gap: '差距', diversity: '多样性', kl: 'KL 散度',
+    reconstruction: '重建', adversarial: '对抗', penalty: '惩罚', diversity: '多样性', kl: 'KL 散度',
+    mismatched: '错配', accuracy: '准确率', gap: '差距', kinds: '种类数', kinds_real: '真图种类数', fd_primer: 'Fréchet 距离',
+    fd_own: 'Fréchet 距离', rate: '学习率', contrast: '对比度', saturation: '饱和度',
   },
 }
