@@ -157,6 +157,13 @@ def test_too_much_is_not_taken(client):
         client.request("POST", "/api/uploads", params={"name": "a.png"}, content=endless())
 
 
+def test_forms_are_the_same_squeezed_or_not(client):
+    answers = [client.request("GET", "/api/tasks", headers={"accept-encoding": how}) for how in ("gzip", "identity")]
+    assert [one.headers.get("content-encoding") for one in answers] == ["gzip", None]
+    assert answers[0].json() == answers[1].json()
+    assert {one["name"] for one in answers[0].json()} >= {"train", "sample", "gather"}
+
+
 def test_pictures_are_found_again(client, drawn):
     assert [one["seed"] for one in client.get("/api/pictures", run=1, sort="oldest")["pictures"]][:4] == [7, 8, 9, 10]
     for wish, count in (

@@ -1,8 +1,11 @@
 """One route a task: whatever can be asked for on the command line can be asked for here."""
 
+import gzip
+import json
+from functools import cache
 from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 
 from gesso.studio.forms import Form, forms
 from gesso.studio.routes.common import Here
@@ -15,16 +18,13 @@ def router() -> APIRouter:
     """Its routes, made from the table of tasks."""
     routes = APIRouter(prefix="/api", tags=["tasks"])
 
-    @routes.get("/tasks")
-    def tasks() -> list[dict[str, Any]]:
+    @routes.get("/tasks", response_model=list[dict[str, Any]])
+    def tasks(request: Request) -> Response:
         """Everything that can be asked for, with its form."""
-        return [
-            {
-                "name": name, "group": TASKS[name].group, "summary": TASKS[name].summary, "example": one.task.example,
-                "long": one.task.pace == "hours", "resumable": one.task.resumable, "schema": one.schema,
-            }
-            for name, one in forms().items()
-        ]  # fmt: skip
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(_described(), media_type="application/json")
+        headers = {"content-encoding": "gzip", "vary": "accept-encoding"}
+        return Response(_squeezed(), media_type="application/json", headers=headers)
 
     @routes.get("/families")
     async def families(here: Here) -> list[dict[str, Any]]:
@@ -34,6 +34,24 @@ def router() -> APIRouter:
     for name, one in forms().items():
         _add(routes, name, one)
     return routes
+
+
+@cache
+def _described() -> bytes:
+    """All forms as JSON: the first thing that pages ask for, and the largest."""
+    described = [
+        {
+            "name": name, "group": TASKS[name].group, "summary": TASKS[name].summary, "example": one.task.example,
+            "long": one.task.pace == "hours", "resumable": one.task.resumable, "schema": one.schema,
+        }
+        for name, one in forms().items()
+    ]  # fmt: skip
+    return json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@cache
+def _squeezed() -> bytes:
+    return gzip.compress(_described(), 9, mtime=0)
 
 
 def _add(routes: APIRouter, name: str, one: Form) -> None:
