@@ -10,10 +10,12 @@ export function kept(name: string, { tab = false } = {}): string | null {
   }
 }
 
-export function keep(name: string, value: string, { tab = false } = {}): void {
+/** Whether it is kept. */
+export function keep(name: string, value: string, { tab = false } = {}): boolean {
   try {
     place(tab).setItem(`gesso.${name}`, value)
+    return true
   } catch {
-    /* full, or a private window */
+    return false // full, or a private window
   }
 }

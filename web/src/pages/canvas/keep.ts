@@ -1,5 +1,7 @@
 /** What is painted and not yet made into anything, kept in this browser: a reload or a crash loses nothing. */
 
+import { keep, kept as found } from '$lib/kept'
+
 const STORE = 'paint'
 let opened: Promise<IDBDatabase> | null = null
 
@@ -41,20 +43,15 @@ export const kept = {
 /** A plain value of this tab (session) or of this browser (local). */
 export function recall<V>(name: string, usual: V, storage: 'session' | 'local' = 'session'): V {
   try {
-    const text = (storage === 'local' ? localStorage : sessionStorage).getItem(`gesso.canvas.${name}`)
-    return text === null ? usual : (JSON.parse(text) as V)
+    return JSON.parse(found(`canvas.${name}`, { tab: storage === 'session' }) ?? 'null') ?? usual
   } catch {
-    return usual
+    return usual // written by another
   }
 }
 
+/** Whether it is kept. */
 export function remember(name: string, value: unknown, storage: 'session' | 'local' = 'session'): boolean {
-  try {
-    ;(storage === 'local' ? localStorage : sessionStorage).setItem(`gesso.canvas.${name}`, JSON.stringify(value))
-    return true
-  } catch {
-    return false // full, or a private window
-  }
+  return keep(`canvas.${name}`, JSON.stringify(value), { tab: storage === 'session' })
 }
 
 /** Call it often: it is done once, when there is quiet, or when the page is left. What fails is tried with the next call. */
