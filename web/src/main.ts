@@ -20,4 +20,5 @@ router.begin()
 shortcuts.begin()
 listen()
 jobs.load()
-i18n.begin().then(() => mount(App, { target: document.getElementById('app')! }))
+const begun = i18n.begin().catch(() => {}) // without Chinese it begins in English
+begun.then(() => mount(App, { target: document.getElementById('app')! }))
