@@ -7,14 +7,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image, PngImagePlugin
 
+import gesso
+from gesso.data import open_pack
 from gesso.data.decode import decode, guarded
+from gesso.data.licences import LICENCES, known
+from gesso.data.manifests import Manifest, read_manifests
 from gesso.data.rights import Reservation, read_rights
 
 HEAD = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
 SPACES = (
     'xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
     'xmlns:tdm="http://www.w3.org/ns/tdmrep/" xmlns:cc="http://creativecommons.org/ns#" '
-    'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/"'
+    'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/" '
+    'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
 )
 TAIL = "</rdf:RDF></x:xmpmeta>"
 DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
@@ -131,17 +137,103 @@ def test_makers_in_xmp_exif_and_text():
     assert (found.creator, found.rights) == ("Bo", "all rights")
 
 
+TERMS = '<xmpRights:UsageTerms><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></xmpRights:UsageTerms>'
+STATEMENT = "<xmpRights:WebStatement>{}</xmpRights:WebStatement>"
+BY_NC = "https://creativecommons.org/licenses/by-nc/4.0/"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_licences_where_they_stand_in_xmp(kind):
+    for inner in (STATEMENT.format(BY_NC), TERMS.format(f"Licensed under {BY_NC}"), f"<dc:rights>{BY_NC}</dc:rights>"):
+        found = rights(carry(kind, xmp(inner)))
+        assert known(found.licence) is LICENCES["CC-BY-NC-4.0"]
+    assert rights(carry(kind, xmp(attributes=f'xmpRights:WebStatement="{BY_NC}"'))).licence == BY_NC
+    both = rights(carry(kind, xmp('<cc:license rdf:resource="https://creativecommons.org/publicdomain/zero/1.0/"/>'
+                                  + STATEMENT.format(BY_NC))))  # fmt: skip
+    assert known(both.licence) is LICENCES["CC0-1.0"]  # the place that is for licences comes first
+
+
+def test_a_statement_that_names_no_licence_is_where_it_comes_from():
+    found = rights(carry("JPEG", xmp(STATEMENT.format("https://example.org/rights") + TERMS.format("Ask me."))))
+    assert (found.licence, found.origin, found.rights) == ("", "https://example.org/rights", "Ask me.")
+
+
+def test_that_all_rights_are_reserved_is_a_notice_and_no_licence():
+    found = rights(carry("JPEG", xmp("<dc:rights>© Ada. All rights reserved.</dc:rights>")))
+    assert (found.licence, found.rights) == ("", "© Ada. All rights reserved.")
+    exif = Image.Exif()
+    exif[0x8298] = "CC BY 4.0"
+    assert rights(saved("JPEG", exif=exif)).licence == "CC BY 4.0"
+
+
+@pytest.mark.parametrize(
+    ("inner", "origin"),
+    [
+        (
+            "<dc:source>https://example.org/1</dc:source><photoshop:Credit>Agency</photoshop:Credit>",
+            "https://example.org/1",
+        ),
+        ("<photoshop:Credit>Agency</photoshop:Credit><photoshop:Source>Museum</photoshop:Source>", "Museum"),
+        ("<photoshop:Credit>Agency</photoshop:Credit>", "Agency"),
+        (
+            '<plus:Licensor><rdf:Seq><rdf:li rdf:parseType="Resource"><plus:LicensorURL>https://l.org</plus:LicensorURL>'
+            "</rdf:li></rdf:Seq></plus:Licensor>",
+            "https://l.org",
+        ),
+    ],
+)
+def test_where_a_picture_comes_from(inner, origin):
+    assert rights(carry("PNG", xmp(inner))).origin == origin
+
+
+@pytest.mark.parametrize("value", ["{}trainedAlgorithmicMedia", "trainedAlgorithmicMedia"])
+def test_what_says_that_a_machine_made_it(value):
+    value = value.format("http://cv.iptc.org/newscodes/digitalsourcetype/")
+    packet = xmp(f"<Iptc4xmpExt:DigitalSourceType>{value}</Iptc4xmpExt:DigitalSourceType>")
+    assert rights(carry("WEBP", packet)).digital_source == "trainedAlgorithmicMedia"
+    assert rights(carry("WEBP", xmp(attributes=f'Iptc4xmpExt:DigitalSourceType="{value}"'))).digital_source
+    assert rights(saved()).digital_source == ""
+
+
+def test_what_is_read_is_bounded():
+    long = "x" * 100_000
+    packet = xmp(f"<dc:source>{long}</dc:source><dc:creator>{long}</dc:creator>" + TERMS.format(long))
+    found = rights(carry("PNG", packet))
+    assert {len(found.origin), len(found.creator), len(found.rights)} == {500}
+
+
+def test_columns_of_a_table(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(carry("PNG", xmp(STATEMENT.format(BY_NC))))
+    (tmp_path / "in" / "b.png").write_bytes(carry("PNG", xmp("<photoshop:Source>Museum</photoshop:Source>")))
+    (tmp_path / "in" / "metadata.csv").write_text(
+        "file_name,license,author,source,consent,digital_source\na.png,CC0,Ada,https://example.org,yes,mine\nb.png,,,,,\n"
+    )
+    gesso.run("import", source=str(tmp_path / "in"), name="set", size="16", home=tmp_path)
+    first, second = open_pack("set", tmp_path).items
+    assert [first[name] for name in ("licence", "creator", "origin", "consent")] == [
+        "CC0",
+        "Ada",
+        "https://example.org",
+        "yes",
+    ]
+    assert first["source"] == "a.png"
+    assert "digital_source" not in first  # only a file says that of itself
+    assert second["origin"] == "Museum"
+
+
 def test_iptc():
     def record(number, value):
         return bytes([0x1C, 2, number]) + len(value).to_bytes(2, "big") + value
 
-    iim = record(80, b"Chi") + record(116, b"(c) Chi") + record(25, b"noai")
+    iim = record(80, b"Chi") + record(116, b"(c) Chi") + record(25, b"noai") + record(115, b"Museum")
     block = b"8BIM" + (0x0404).to_bytes(2, "big") + b"\0\0" + len(iim).to_bytes(4, "big") + iim + b"\0" * (len(iim) % 2)
     body = b"Photoshop 3.0\0" + block
     plain = saved("JPEG")
     data = plain[:2] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
     found = rights(data)
     assert (found.creator, found.rights, found.marks) == ("Chi", "(c) Chi", ["the keyword 'noai'"])
+    assert found.origin == "Museum"
 
 
 def test_tdmrep_rules():
@@ -223,18 +315,22 @@ def signer_files():
 
 
 def signed(data, mime, label, use, files):
+    prefix = label.split(".")[0]
+    entries = {f"{prefix}.ai_generative_training": {"use": use}, f"{prefix}.ai_inference": {"use": "notAllowed"}}
+    return with_credentials(data, mime, {"label": label, "data": {"entries": entries}}, files)
+
+
+def with_credentials(data, mime, assertion, files, kind="digitalCapture"):
     import c2pa
 
     chain, key = files
-    prefix = label.split(".")[0]
-    entries = {f"{prefix}.ai_generative_training": {"use": use}, f"{prefix}.ai_inference": {"use": "notAllowed"}}
     manifest = {
         "claim_generator_info": [{"name": "test", "version": "1"}],
         "title": "x",
         "format": mime,
         "assertions": [
-            {"label": "c2pa.actions.v2", "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"}]}},
-            {"label": label, "data": {"entries": entries}},
+            {"label": "c2pa.actions.v2", "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": f"http://cv.iptc.org/newscodes/digitalsourcetype/{kind}"}]}},
+            assertion,
         ],
     }  # fmt: skip
     info = c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, chain, key, None)
@@ -259,3 +355,54 @@ def test_credentials_that_are_damaged_are_believed_when_they_forbid(signer_files
     at = data.index(b"jumb")
     broken = data[: at + 4] + b"\xff" * 8 + data[at + 12 :]
     assert rights(broken).marks
+
+
+CONTEXT = {
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_credentials_name_maker_licence_and_kind(kind, signer_files):
+    mime = f"image/{kind.lower()}"
+    work = {"@context": "https://schema.org", "@type": "CreativeWork",
+            "author": [{"@type": "Person", "name": "Ada"}, {"@type": "Person", "name": "Bo"}]}  # fmt: skip
+    made = with_credentials(
+        saved(kind), mime, {"label": "stds.schema-org.CreativeWork", "data": work, "kind": "Json"}, signer_files,
+        "trainedAlgorithmicMedia",
+    )  # fmt: skip
+    found = rights(made)
+    assert (found.creator, found.digital_source) == ("Ada, Bo", "trainedAlgorithmicMedia")
+    facts = {"@context": CONTEXT, "dc:creator": ["Cy"], "xmpRights:WebStatement": BY_NC, "photoshop:Source": "Museum"}
+    made = with_credentials(saved(kind), mime, {"label": "cawg.metadata", "data": facts, "kind": "Json"}, signer_files)
+    found = rights(made)
+    assert (found.creator, found.licence, found.origin, found.marks) == ("Cy", BY_NC, "Museum", [])
+    assert found.digital_source == "digitalCapture"
+
+
+def test_what_the_file_says_itself_comes_before_its_credentials(signer_files):
+    facts = {"@context": CONTEXT, "dc:creator": ["Cy"]}
+    data = carry("JPEG", xmp("<dc:creator>Ada</dc:creator>"))
+    made = with_credentials(data, "image/jpeg", {"label": "cawg.metadata", "data": facts, "kind": "Json"}, signer_files)
+    assert rights(made).creator == "Ada"
+
+
+@pytest.mark.parametrize(
+    "wrong", [3, None, [], {"assertions": [{"label": "cawg.metadata", "data": [1]}, {"label": 3}]}]
+)
+def test_odd_manifests_are_borne(wrong, monkeypatch):
+    c2pa = pytest.importorskip("c2pa")
+
+    class Odd:
+        def __init__(self, *_, **__): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_): ...
+        def json(self):
+            return json.dumps({"active_manifest": "a", "manifests": {"a": wrong}})
+
+    monkeypatch.setattr(c2pa, "Reader", Odd)
+    assert read_manifests(b"", "PNG") == Manifest()

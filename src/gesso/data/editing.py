@@ -30,9 +30,10 @@ from gesso.options import Field, Options
 
 __all__ = ["Changed", "Crop", "Drop", "Edit", "Set", "copy", "duplicates_of", "edit", "palette"]
 
-WORDS = ("label", "text", "licence", "creator", "consent")
+WORDS = ("label", "text", "licence", "creator", "origin", "consent")
 CACHES = ("own-*.safetensors", "own-*.json", "near-*.json", "index")  # beside the pictures, made from them
 FEW_COLOURS = 256  # of pixel art, which stays crisp where it is enlarged by whole numbers
+WHY = {"dropped": "dropped by hand", "withdrawn": "It was withdrawn."}
 BLOCK = 1 << 24  # bytes that are written at once
 
 Box = tuple[float, float, float, float]
@@ -51,9 +52,10 @@ class Set(_Edit):
     text: str | None = Field(default=None, max_length=8000, description="What is on them, in words.")
     licence: str | None = Field(default=None, max_length=500, description="Under which licence they are.")
     creator: str | None = Field(default=None, max_length=500, description="Who made them.")
+    origin: str | None = Field(default=None, max_length=500, description="Where they come from.")
     consent: str | None = Field(default=None, max_length=500, description="Whose consent there is for training.")
 
-    @field_validator("label", "licence", "creator", "consent")
+    @field_validator("label", "licence", "creator", "origin", "consent")
     @classmethod
     def _line(cls, value: str | None) -> str | None:
         return None if value is None else " ".join(value.split())
@@ -68,6 +70,7 @@ class Drop(_Edit):
     """Take pictures out of the data set."""
 
     kind: Literal["drop"] = Field(default="drop", description="What is done.")
+    why: Literal["dropped", "withdrawn"] = Field(default="dropped", description="By hand, or as withdrawn.")
 
 
 class Crop(_Edit):
@@ -90,11 +93,11 @@ Edit = Set | Drop | Crop
 
 @dataclass
 class _Plan:
-    """What edits come to. items: all of them, as they will be; boxes: of numbers that are cut; dropped: numbers."""
+    """What edits come to. items: all of them, as they will be; boxes: of numbers that are cut; dropped: why."""
 
     items: list[dict[str, Any]]
     boxes: dict[int, Box] = field(default_factory=dict)
-    dropped: set[int] = field(default_factory=set)
+    dropped: dict[int, str] = field(default_factory=dict)
     said: bool = False
 
     @property
@@ -154,7 +157,7 @@ def _planned(pack: Pack, name: str, edits: Sequence[Edit]) -> _Plan:
             raise GessoError(problem, "Load it again.")
         for i in dict.fromkeys(one.pictures):
             if isinstance(one, Drop):
-                plan.dropped.add(i)
+                plan.dropped[i] = one.why
             elif isinstance(one, Set):
                 _say(plan, i, one)
             else:
@@ -223,8 +226,8 @@ def _write(pack: Pack, plan: _Plan, folder: Path, check: Callable[[], None]) -> 
             sources = None if pack.sources is None else chunks(pack.sources)
             mark = fingerprint(chunks(pack.images), ids, sources)
         _write_lines(into / "items.jsonl", items)
-        gone = [{"source": plan.items[i].get("source", ""), "kind": "dropped", "reason": "dropped by hand"}
-                for i in sorted(plan.dropped)]  # fmt: skip
+        gone = [{"source": plan.items[i].get("source", ""), "kind": why, "reason": WHY[why]}
+                for i, why in sorted(plan.dropped.items())]  # fmt: skip
         _write_lines(into / "rejected.jsonl", gone, after=folder / "rejected.jsonl")
         written = {"pack.json", "items.jsonl", "rejected.jsonl"}
         if pixels:
@@ -238,7 +241,10 @@ def _write(pack: Pack, plan: _Plan, folder: Path, check: Callable[[], None]) -> 
         meta = {**pack.meta, "count": len(kept), "labels": list(labels), "fingerprint": mark}
         summary = dict(pack.meta.get("summary") or {})
         summary["duplicates"] = len(read_pairs(into))
-        summary["dropped_by_hand"] = summary.get("dropped_by_hand", 0) + len(gone)
+        away = sum(one["kind"] == "withdrawn" for one in gone)
+        summary["dropped_by_hand"] = summary.get("dropped_by_hand", 0) + len(gone) - away
+        if away:
+            summary["withdrawn"] = summary.get("withdrawn", 0) + away
         times = (pack.meta.get("edited") or {}).get("times", 0)
         files.write_json(
             into / "pack.json", {**meta, "summary": summary, "edited": {"times": times + 1, "last": _now()}}
@@ -292,7 +298,7 @@ def _part(image: np.ndarray, box: Box) -> np.ndarray:
 def _relist(pack: Pack, plan: _Plan, kept: np.ndarray, images: np.ndarray, path: Path) -> None:
     """Near-duplicates, after the edit: where one of several that were alike is gone or cut, they are compared anew."""
     pairs, numbers = read_pairs(pack.path), where(pack.items)
-    touched = plan.dropped | set(plan.boxes)
+    touched = {*plan.dropped, *plan.boxes}
     names = {name for pair in pairs for name in (pair["first"], pair["again"]) if touched & set(numbers.get(name, ()))}
     count = -1
     while count != len(names):  # those alike to them, and those alike to these

@@ -21,6 +21,7 @@ from gesso.data.layouts import Source, open_source
 from gesso.data.pack import check_name, make_name, pack_names
 from gesso.data.report import Tally, describe, messages, nothing_accepted, sentence, shape_of
 from gesso.data.sheet import contact_sheet
+from gesso.data.withdrawn import withdrawn_in
 from gesso.data.worker import Entry, Outcome, Recipe
 from gesso.data.write import PackWriter
 from gesso.errors import GessoError
@@ -56,6 +57,7 @@ def import_pictures(options: ImportOptions, home: Path) -> Iterator[Event]:
             options.use_marked,
             options.pairs == "side-by-side",
             options.swap,
+            frozenset(withdrawn_in(home)),
         )
         tally = Tally()
         yield Message(
@@ -190,7 +192,8 @@ def _stream(
         for done, outcome in enumerate(prepare_all(entries, recipe, workers), 1):
             tally.blank += outcome.blank
             if outcome.reason:
-                _refuse(rejected, tally, outcome.source, outcome.reason, "marked" if outcome.marked else "rejected")
+                kind = "marked" if outcome.marked else "withdrawn" if outcome.withdrawn else "rejected"
+                _refuse(rejected, tally, outcome.source, outcome.reason, kind)
             _keep(outcome, options, background, plain, writer, tally)
             now = time.monotonic()
             if now - shown >= PAUSE or done == source.total:
@@ -254,6 +257,8 @@ def _refuse(file: Any, tally: Tally, name: str, reason: str, kind: str) -> None:
     file.write(json.dumps({"source": name, "kind": kind, "reason": reason}) + "\n")
     if kind == "marked":
         tally.marked += 1
+    elif kind == "withdrawn":
+        tally.withdrawn += 1
     else:
         tally.rejected[reason] += 1
 

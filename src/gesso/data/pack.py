@@ -15,7 +15,6 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,14 +136,10 @@ class Pack:
         return np.sort(order[count:]), np.sort(order[:count])
 
     def rights(self) -> dict[str, Any]:
-        """How many pictures are under which licence ("" where none is named), by whom, and with whose consent."""
-        licences = Counter(str(item.get("licence") or "") for item in self.items)
-        creators = Counter(str(item["creator"]) for item in self.items if item.get("creator"))
-        return {
-            "licences": dict(licences.most_common(20)),
-            "creators": [name for name, _ in creators.most_common(20)],
-            "consent": sum(bool(item.get("consent")) for item in self.items),
-        }
+        """What its licences come to: how many pictures are under which, by whom, with consent (`Report.facts`)."""
+        from gesso.data.terms import report_of
+
+        return report_of(self.items, self.name, self.fingerprint).facts()
 
     @property
     def sheet(self) -> Path:

@@ -41,6 +41,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     marked: int = 0
     used_marked: int = 0
+    withdrawn: int = 0
     blank: int = 0
     hashes: list[int] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
@@ -53,6 +54,8 @@ def nothing_accepted(options: ImportOptions, source: Source, tally: Tally) -> Ge
         return GessoError(
             f"{where}: all {tally.marked:,} are marked as not for training.", "Ask their makers for consent."
         )
+    if tally.withdrawn and not tally.rejected:
+        return GessoError(f"{where}: {tally.withdrawn:,} were withdrawn.", "Leave them out, or choose other pictures.")
     if tally.rejected:
         reason, count = tally.rejected.most_common(1)[0]
         return GessoError(
@@ -78,6 +81,7 @@ def describe(
         "reasons": dict(tally.rejected.most_common(50)),
         "marked": tally.marked,
         "marked_but_used": tally.used_marked,
+        "withdrawn": tally.withdrawn,
         "blank_tiles": tally.blank,
         "duplicates": len(alike),
         "duplicates_dropped": tally.accepted - written.count,
@@ -135,6 +139,8 @@ def messages(source: Source, tally: Tally, meta: dict[str, Any], final: Path) ->
             f"{tally.marked:,} pictures were left out because their makers say that no model may learn from them.",
             "warning",
         )
+    if tally.withdrawn:
+        yield Message(f"{tally.withdrawn:,} pictures were passed over because they were withdrawn.", "warning")
     if tally.used_marked:
         yield Message(
             f"{tally.used_marked:,} pictures were taken although they are marked as not for training.", "warning"

@@ -1,7 +1,7 @@
 """Who made a picture and what may be done with it, as far as the file itself says.
 
-Read are EXIF, IPTC-IIM and XMP, and the marks by which a maker says that no model may learn from a
-picture: C2PA / CAWG training-mining assertions, PLUS DataMining, TDM reservation, and noai keywords.
+Read are EXIF, IPTC-IIM, XMP and Content Credentials (`manifests`), and the marks by which a maker says that no model
+may learn from a picture: C2PA / CAWG training-mining assertions, PLUS DataMining, TDM reservation, and noai keywords.
 """
 
 import json
@@ -13,33 +13,53 @@ from xml.etree import ElementTree
 
 from PIL import Image, IptcImagePlugin
 
-__all__ = ["Reservation", "Rights", "read_rights"]
+from gesso.data.licences import known
+from gesso.data.manifests import read_manifests
+
+__all__ = ["Embedded", "Reservation", "read_rights"]
 
 MOST_XMP = 4 << 20  # bytes of XMP that are read
 DC = "http://purl.org/dc/elements/1.1/"
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 CC = "http://creativecommons.org/ns#"
-MIME = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "SVGZ": "image/svg+xml",
-    "SVG": "image/svg+xml",
-    "ICO": "image/x-icon",
+PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+LONGEST = 500  # characters of each that are kept
+# Where a picture comes from, the surest first.
+ORIGINS = ("source", "photoshop source", "credit", "statement", "licensor")
+PLACES = {
+    (RIGHTS, "usageterms"): "terms",
+    (RIGHTS, "webstatement"): "statement",
+    (DC, "source"): "source",
+    (PHOTOSHOP, "source"): "photoshop source",
+    (PHOTOSHOP, "credit"): "credit",
+    (PLUS, "licensorurl"): "licensor",
 }
-# The uses that are training; 'ai_inference' alone is not.
-TRAINING = ("ai_generative_training", "ai_training", "data_mining", "ai_inference_and_training")
 NOAI = re.compile(r"(?<![a-z])no[ _-]?(?:image[ _-]?)?ai(?![a-z])", re.IGNORECASE)
 
 
 @dataclass
-class Rights:
-    """What the file says. marks: each do-not-train mark in words; the rest empty where the file is silent."""
+class Embedded:
+    """What the file says. marks: each do-not-train mark in words; the rest empty where the file is silent.
+
+    licence: one that Gesso knows, or what is said in the place where a licence is said. origin: where the picture comes
+    from. digital_source: the IPTC's term for how it came to be, such as 'trainedAlgorithmicMedia'. places: what of
+    else names a licence or an origin, by where it stood.
+    """
 
     creator: str = ""
     rights: str = ""
     licence: str = ""
+    origin: str = ""
+    digital_source: str = ""
     marks: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+
+    def place(self, name: str, value: str) -> None:
+        """Remember what stands in a place, the first time."""
+        if value:
+            self.places.setdefault(name, value)
 
 
 class Reservation:
@@ -69,12 +89,12 @@ class Reservation:
         return False
 
 
-def read_rights(data: bytes, kind: str, info: dict[str, Any], image: Image.Image | None) -> Rights:
+def read_rights(data: bytes, kind: str, info: dict[str, Any], image: Image.Image | None) -> Embedded:
     """All that the bytes of one picture say of rights. Never raises: damaged metadata says nothing.
 
     info: Pillow's metadata. image: the opened picture, for its EXIF and IPTC; None for an SVG.
     """
-    found = Rights()
+    found = Embedded()
     text = {str(k).lower(): v for k, v in info.items() if isinstance(v, str)}
     for packet in _packets(data, kind, info):
         _read_xmp(packet, found)
@@ -93,13 +113,47 @@ def read_rights(data: bytes, kind: str, info: dict[str, Any], image: Image.Image
             found.rights = found.rights or value.strip()
         elif key in ("license", "licence"):
             found.licence = found.licence or value.strip()
+        elif key == "source":
+            found.place("source", value.strip())
     # An SVG carries its credentials as text.
     if b"c2pa" in data and (b"jumb" in data or (kind == "SVG" and b"manifest" in data)):
-        found.marks += _credentials(data, kind)
-    found.marks = list(dict.fromkeys(found.marks))
-    for name in ("creator", "rights", "licence"):
-        setattr(found, name, " ".join(getattr(found, name).split())[:500])
+        _read_credentials(data, kind, found)
+    _conclude(found)
     return found
+
+
+def _read_credentials(data: bytes, kind: str, found: Embedded) -> None:
+    """Add what Content Credentials say; metadata beside them is nearer to the file as it is, and comes first."""
+    told = read_manifests(data, kind)
+    found.marks += told.marks
+    found.creator = found.creator or told.creator
+    found.digital_source = found.digital_source or told.digital_source
+    found.rights = found.rights or told.facts.get("rights", "")
+    found.licence = found.licence or told.facts.get("license", "")
+    for name, key in (
+        ("terms", "usageterms"),
+        ("statement", "webstatement"),
+        ("source", "source"),
+        ("credit", "credit"),
+    ):
+        found.place(name, told.facts.get(key, ""))
+
+
+def _conclude(found: Embedded) -> None:
+    """Decide on licence and origin, and bring all to one line of bearable length."""
+    for name in ("statement", "terms"):
+        if not found.licence and known(found.places.get(name, "")) is not None:
+            found.licence = found.places[name]
+    notice = known(found.rights)
+    # That all rights are reserved is a notice, and no licence: who imports the pictures may have another.
+    if not found.licence and notice is not None and notice.name not in ("all-rights-reserved", "unknown"):
+        found.licence = found.rights
+    found.origin = next((found.places[name] for name in ORIGINS if name in found.places), "")
+    found.rights = found.rights or found.places.get("terms", "")
+    found.marks = list(dict.fromkeys(found.marks))
+    for name in ("creator", "rights", "licence", "origin"):
+        setattr(found, name, " ".join(getattr(found, name).split())[:LONGEST])
+    found.digital_source = re.sub(r"\W", "", found.digital_source.rstrip("/").rpartition("/")[2])[:60]
 
 
 def _packets(data: bytes, kind: str, info: dict[str, Any]) -> list[bytes]:
@@ -119,7 +173,7 @@ def _packets(data: bytes, kind: str, info: dict[str, Any]) -> list[bytes]:
     return [packet.strip(b"\x00") for packet in packets if len(packet) <= MOST_XMP]
 
 
-def _read_xmp(packet: bytes, found: Rights) -> None:
+def _read_xmp(packet: bytes, found: Embedded) -> None:
     """Add what an XMP packet says; one that is not well-formed is still searched for marks."""
     try:
         root = ElementTree.fromstring(re.sub(rb"^[^<]*<\?xpacket.*?\?>|<\?xpacket.*?\?>", b"", packet, flags=re.DOTALL))
@@ -138,10 +192,14 @@ def _read_xmp(packet: bytes, found: Rights) -> None:
             found.marks.append("the keyword 'noai'")
         elif space == DC and low == "creator":
             found.creator = found.creator or value
-        elif (space == DC and low == "rights") or (space == RIGHTS and low == "usageterms"):
+        elif space == DC and low == "rights":
             found.rights = found.rights or value
         elif space == CC and low == "license":
             found.licence = found.licence or value
+        elif space == IPTC and low == "digitalsourcetype":
+            found.digital_source = found.digital_source or value
+        elif (space, low) in PLACES:
+            found.place(PLACES[space, low], value)
 
 
 def _properties(root: ElementTree.Element) -> list[tuple[str, str, str]]:
@@ -162,7 +220,7 @@ def _properties(root: ElementTree.Element) -> list[tuple[str, str, str]]:
     return found
 
 
-def _read_exif(image: Image.Image, info: dict[str, Any], found: Rights) -> None:
+def _read_exif(image: Image.Image, info: dict[str, Any], found: Embedded) -> None:
     if not ("exif" in info or "Raw profile type exif" in info or image.format == "TIFF"):
         return
     try:
@@ -177,13 +235,15 @@ def _read_exif(image: Image.Image, info: dict[str, Any], found: Rights) -> None:
         found.marks.append("the keyword 'noai'")
 
 
-def _read_iptc(image: Image.Image, found: Rights) -> None:
+def _read_iptc(image: Image.Image, found: Embedded) -> None:
     try:
         records = IptcImagePlugin.getiptcinfo(image) or {}  # type: ignore[arg-type]
     except Exception:  # as above
         return
     found.creator = found.creator or _plain(records.get((2, 80)))
     found.rights = found.rights or _plain(records.get((2, 116)))
+    found.place("photoshop source", _plain(records.get((2, 115))))
+    found.place("credit", _plain(records.get((2, 110))))
     if NOAI.search(_plain(records.get((2, 25)))):
         found.marks.append("the keyword 'noai'")
 
@@ -195,38 +255,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return value.replace("\x00", "").strip() if isinstance(value, str) else ""
-
-
-def _credentials(data: bytes, kind: str) -> list[str]:
-    """Do-not-train assertions in a file's Content Credentials, of any manifest in it: an edit does not lift a mark."""
-    import io
-
-    try:
-        import c2pa
-
-        settings = c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}})
-        with c2pa.Context(settings) as context:
-            reader = c2pa.Reader(MIME.get(kind, f"image/{kind.lower()}"), io.BytesIO(data), context=context)
-            with reader:
-                manifests = json.loads(reader.json()).get("manifests", {})
-    except Exception as error:
-        if b"training-mining" in data and (b"notAllowed" in data or b"constrained" in data):
-            return [f"C2PA training-mining (in Content Credentials that cannot be read: {type(error).__name__})"]
-        return []
-    marks = []
-    for manifest in manifests.values():
-        for assertion in manifest.get("assertions", []):
-            if ".training-mining" in str(assertion.get("label", "")):
-                marks += _forbidden(assertion)
-    return marks
-
-
-def _forbidden(assertion: dict[str, Any]) -> list[str]:
-    entries = (assertion.get("data") or {}).get("entries") or {}
-    return [
-        f"C2PA {assertion['label']}: {use.rpartition('.')[2]} {rule.get('use')}"
-        for use, rule in entries.items()
-        if use.rpartition(".")[2] in TRAINING
-        and isinstance(rule, dict)
-        and rule.get("use") in ("notAllowed", "constrained")
-    ]

@@ -20,10 +20,11 @@ SYNONYMS = {
     "licence": ("licence", "license"),
     "creator": ("creator", "author", "artist"),
     "consent": ("consent",),
+    "origin": ("origin", "source", "source_url"),
 }
 # What Gesso itself writes of a picture; a column of that name is kept under `column_NAME`.
 OWN = {"source", "sha256", "size", "converted", "label", "text", "marks", "tile", "rights", "pair"}
-OWN |= {"paired_with", "paired_sha256"}
+OWN |= {"paired_with", "paired_sha256", "digital_source"}
 MOST_TEXT = 4000  # characters of a caption
 
 
@@ -67,7 +68,7 @@ def split_row(row: dict[str, Any], label_column: str) -> tuple[str, str, dict[st
     label = _word(columns.get(label_column)) if label_column else ""
     text_column = next((name for name in SYNONYMS["text"] if columns.get(name)), "")
     text = _word(columns.pop(text_column, ""))[:MOST_TEXT]
-    for name in ("licence", "creator", "consent"):
+    for name in ("licence", "creator", "consent", "origin"):
         found = next((word for word in SYNONYMS[name] if word in columns), None)
         if found:
             columns[name] = _word(columns.pop(found))

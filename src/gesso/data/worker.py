@@ -31,6 +31,7 @@ __all__ = ["Entry", "Outcome", "Painter", "Ready", "Recipe", "Shaped", "main", "
 
 GREY_TOLERANCE = 2  # a JPEG's rounding may tint a grey picture by this much
 MOST_TILES = 65_536
+WITHDRAWN = "It was withdrawn, so it is passed over."
 
 
 class Painter(Protocol):
@@ -81,6 +82,7 @@ class Recipe:
     use_marked: bool = False
     halves: bool = False
     swap: bool = False
+    withdrawn: frozenset[str] = frozenset()  # SHA-256 of files that are passed over
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Outcome:
     ready: list[Ready] = field(default_factory=list)
     reason: str = ""
     marked: bool = False  # left out for its do-not-train marks
+    withdrawn: bool = False  # left out since it was withdrawn
     blank: int = 0  # tiles left out because there is nothing on them
     lost: bool = False  # it took its worker down
 
@@ -129,9 +132,13 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
         source: Image.Image | None = None
         if isinstance(data, np.ndarray):
             facts["sha256"] = hashlib.sha256(data.tobytes()).hexdigest()
+            if facts["sha256"] in recipe.withdrawn:
+                return _passed_over(outcome)
             decoded = Decoded(Image.fromarray(data), (data.shape[1], data.shape[0]), "pixels")
         else:
             facts["sha256"] = hashlib.sha256(data).hexdigest()
+            if facts["sha256"] in recipe.withdrawn:
+                return _passed_over(outcome)
             # Pairs are compared by their pixels, so that neither is decoded at less than its size.
             whole = recipe.tile or recipe.halves or entry.partner
             decoded = decode(data, entry.source, None if whole else (recipe.width, recipe.height))
@@ -139,6 +146,8 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
             if entry.partner:
                 source, more = _partner(entry.partner, decoded.image.size, facts)
                 marks += more
+                if facts["paired_sha256"] in recipe.withdrawn:
+                    return _passed_over(outcome)
             if marks:
                 facts["marks"] = marks
             if marks and not recipe.use_marked:
@@ -167,6 +176,12 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
     return outcome
 
 
+def _passed_over(outcome: Outcome) -> Outcome:
+    """What becomes of a file that was withdrawn."""
+    outcome.withdrawn, outcome.reason = True, WITHDRAWN
+    return outcome
+
+
 def _bytes(data: Path | bytes | np.ndarray | Painter) -> bytes | np.ndarray:
     """The content of an entry; raises Unreadable for what is no ordinary file of a sensible size."""
     if isinstance(data, Path):
@@ -182,7 +197,7 @@ def _bytes(data: Path | bytes | np.ndarray | Painter) -> bytes | np.ndarray:
 
 def _add_rights(data: bytes, decoded: Decoded, entry: Entry, facts: dict[str, Any]) -> list[str]:
     rights = read_rights(data, decoded.kind, decoded.info, decoded.opened)
-    for name in ("creator", "rights", "licence"):
+    for name in ("creator", "rights", "licence", "origin", "digital_source"):
         if getattr(rights, name):
             facts[name] = getattr(rights, name)
     return rights.marks + (["TDM reservation in tdmrep.json"] if entry.reserved else [])

@@ -11,9 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gesso.errors import GessoError, nearest
-from gesso.files import explained, fsync_folder, new_folder, read_json, sweep, temporary_beside, write_bytes, write_json
+from gesso.files import (
+    explained,
+    fsync_folder,
+    new_folder,
+    read_json,
+    sweep,
+    temporary_beside,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from gesso.files.lock import holder, locked
 from gesso.store.record import FORMAT, PRETRAINED, check_format, find, folders, number, read_record, slug
+from gesso.store.seen import FILE, Seen
 from gesso.store.tensors import Damaged, Scalar, load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -41,10 +52,13 @@ class Run:
     record: dict[str, Any]
 
     @classmethod
-    def create(cls, home: str | Path, name: str, family: str, record: Mapping[str, Any] | None = None) -> "Run":
+    def create(
+        cls, home: str | Path, name: str, family: str, record: Mapping[str, Any] | None = None, seen: Seen | None = None
+    ) -> "Run":
         """Make the next run of the data set `name`; its folder appears complete, with a number of its own.
 
-        record: plain JSON values (config, facts, seed, total, …). Two processes never get one number.
+        record: plain JSON values (config, facts, seed, total, …). seen: the pictures that it will learn from. Two
+        processes never get one number.
         """
         runs = Path(home) / "runs"
         with locked(runs / ".lock", _busy(runs), wait=PATIENCE):
@@ -58,6 +72,8 @@ class Run:
                 (folder / "state").mkdir()
                 (folder / "samples").mkdir()
                 write_json(folder / "run.json", full)
+                if seen is not None:
+                    write_text(folder / FILE, seen.text())
         return cls(root, full)
 
     @classmethod

@@ -131,6 +131,7 @@ class Train(Task[TrainOptions]):
         from gesso.data import open_pack
         from gesso.store import Run
         from gesso.train import Subject, plan
+        from gesso.train.provenance import Provenance
 
         pack = open_pack(options.dataset, home)
         parent = Run.open(home, options.fork) if options.fork else None
@@ -168,23 +169,25 @@ class Train(Task[TrainOptions]):
         kind += f" With pictures of '{other.name}'." if other else f" From {pack.pairs}." if facts.source else ""
         reasons = [reason for reason in (kind, picked, *subject.remarks, why, *made.reasons) if reason]
         yield from (Message(reason) for reason in reasons)
+        origin = Provenance.of(subject, parent)
         record: dict[str, Any] = {
             "preset": preset, "config": made.config.model_dump(), "facts": made.facts.model_dump(),
             "engine": made.engine.model_dump(), "seed": options.seed, "total": made.total, "reasons": reasons,
             "accumulate": options.accumulate, "processes": fabric.world_size,
             "data": {
                 "name": pack.name, "fingerprint": pack.fingerprint, "count": len(subject.rows),
-                "pairs": pack.pairs, "held_out": options.hold_out, "rights": pack.rights(),
+                "pairs": pack.pairs, "held_out": options.hold_out, "rights": origin.data,
             },
             "source": other and {
-                "name": other.name, "fingerprint": other.fingerprint, "count": other.count, "rights": other.rights(),
+                "name": other.name, "fingerprint": other.fingerprint, "count": other.count, "rights": origin.source,
             },
+            **({"rights": origin.whole} if origin.whole else {}),
             "watch": plan_watch(options, made.facts), "fork": parent and parent.root.name,
         }  # fmt: skip
         if parent is not None:
             forked(family(made.config, made.facts), parent)  # which says so where it does not fit
         root = fabric.broadcast(
-            str(Run.create(home, pack.name, family.name, record).root) if fabric.is_global_zero else ""
+            str(Run.create(home, pack.name, family.name, record, origin.seen).root) if fabric.is_global_zero else ""
         )
         return Run.open(home, Path(root))
 

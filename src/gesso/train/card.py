@@ -6,6 +6,7 @@ In the form that the Hugging Face Hub reads: facts for machines above, prose bel
 import json
 from typing import Any
 
+from gesso.data.terms import Report, of_record
 from gesso.files import write_text
 from gesso.store import Run
 
@@ -14,6 +15,7 @@ NAMES = {
     "precision": "precision", "recall": "recall", "coverage": "coverage", "density": "density",
     "swd": "sliced Wasserstein distance × 1000",
 }  # fmt: skip
+PLAIN = str.maketrans("<>[]`", "‹›()'")  # names come from strangers' files, and a card is shown as a page
 
 
 def write_card(run: Run, paper: str) -> None:
@@ -22,17 +24,18 @@ def write_card(run: Run, paper: str) -> None:
     size = f"{facts['width']}×{facts['height']}"
     kinds = {1: "grey", 3: "RGB", 4: "RGB with transparency"}
     last = max(run.samples.glob("*.png"), default=None)
+    terms = of_record(record)
     held = record["data"].get("held_out", 0.0)
     kept = f"; {held:.0%} of the set were held out" if held else ""
     lines = [
-        *_for_machines(run),
+        *_for_machines(run, terms),
         f"# {run.name} · {run.family}",
         "",
         *([f"![Drawn from fixed seeds](samples/{last.name})", ""] if last else []),
         f"- **What it is**: a generator of {kinds[facts['channels']]} pictures, {size} pixels, made with Gesso.",
         f"- **Learned from**: {record['data']['count']:,} pictures, data set '{record['data']['name']}' "
         f"(fingerprint {record['data']['fingerprint'][:12]}){kept}.",
-        f"- **Rights**: {_rights(record['data'].get('rights'))}",
+        *_rights(terms),
         *([f"- **Classes**: {', '.join(facts['labels'])}."] if facts["labels"] else []),
         f"- **How**: family {run.family}, preset {record['preset'] or 'default'}, seed {record['seed']}, "
         f"{record['total']:,} pictures shown. After {paper}.",
@@ -54,7 +57,7 @@ def write_card(run: Run, paper: str) -> None:
     write_text(run.root / "README.md", "\n".join(lines))
 
 
-def _for_machines(run: Run) -> list[str]:
+def _for_machines(run: Run, terms: Report | None) -> list[str]:
     """The Hub's facts, as YAML whose values are JSON, which YAML reads."""
     record = run.record
     labelled = bool(record["facts"]["labels"])
@@ -63,6 +66,11 @@ def _for_machines(run: Run) -> list[str]:
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["gesso", run.family, *(["class-conditional"] if labelled else []), "generated-images"],
     }
+    # The Hub's words for 'not one of the licences in my list': what may be done follows from the pictures.
+    facts |= {"license": "other", "license_name": "by-its-data"} if terms else {"license": "unknown"}
+    if terms:
+        facts["data_licenses"] = {name or "none named": count for name, count in terms.licences.most_common(20)}
+        facts["commercial_use"], facts["derivatives"] = terms.commercial, terms.derivatives
     measured = record.get("measures")
     if measured:
         figures = [
@@ -82,20 +90,16 @@ def _for_machines(run: Run) -> list[str]:
     return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()), "---", ""]
 
 
-def _rights(rights: dict[str, Any] | None) -> str:
-    """What is known of the pictures' rights, in words."""
-    if not rights:
-        return "nothing was noted of the pictures' licences."
-    named = [f"{count:,} under {licence}" for licence, count in rights["licences"].items() if licence]
-    without = rights["licences"].get("", 0)
-    words = [*named, *([f"{without:,} whose licence was not named"] if without else [])]
-    text = f"pictures: {', '.join(words)}"
-    if rights["creators"]:
-        shown = ", ".join(rights["creators"][:5])
-        text += f"; by {shown}" + (f" and {len(rights['creators']) - 5:,} more" if len(rights["creators"]) > 5 else "")
-    if rights["consent"]:
-        text += f"; consent was noted for {rights['consent']:,}"
-    return text + "."
+def _rights(terms: Report | None) -> list[str]:
+    """What is known of the pictures' rights, in words: no advice in law."""
+    if terms is None:
+        return ["- **Rights**: nothing was noted of the pictures' licences."]
+    lines = [f"- **Rights**: {terms.verdict} {' '.join(terms.reasons)}".rstrip().translate(PLAIN)]
+    if terms.attribution and terms.credits:
+        names = [name for name, _ in terms.credits.most_common(100)]
+        more = f" and {len(terms.credits) - 100:,} more" if len(terms.credits) > 100 else ""
+        lines.append(f"- **To be named**: {', '.join(names)}{more}.".translate(PLAIN))
+    return lines
 
 
 def _spent(record: dict[str, Any]) -> list[str]:
