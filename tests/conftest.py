@@ -1,4 +1,7 @@
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share two cores with each other and with their children
 
@@ -11,6 +14,8 @@ from gesso.contract.family import Facts
 from gesso.train import Engine, launch
 from gesso.train.plan import View
 
+os.environ["GESSO_HOME"] = tempfile.mkdtemp(prefix="gesso-tests-")  # whose key signs what no other home is named for
+atexit.register(shutil.rmtree, os.environ["GESSO_HOME"], ignore_errors=True)
 torch.set_num_threads(1)
 settings.register_profile("gesso", derandomize=True, deadline=None)  # the same examples every time, on any machine
 settings.load_profile("gesso")

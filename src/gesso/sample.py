@@ -24,8 +24,9 @@ from gesso import __version__
 from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
+from gesso.marks.credentials import same
 from gesso.marks.picture import as_pil, encode, sheet, to_uint8
-from gesso.marks.recipe import Moved, Original, Recipe, Taken
+from gesso.marks.recipe import Moved, Original, Recipe, Rights, Taken
 from gesso.options import Options
 from gesso.text import Vocabulary
 
@@ -201,7 +202,8 @@ class Model:
     """A trained generator, ready to draw.
 
     family: with the weights that draw. run: name of the run's folder; number: the run's. sha256: of the file of
-    weights; step: when they were saved. notes: sentences about what had to be passed over when it was loaded.
+    weights; step: when they were saved. notes: sentences about what had to be passed over when it was loaded. rights:
+    what the licences of its pictures come to, where that is known.
     A pretrained pipeline is of no run: its number is 0, and run is what loads it, "diffusers:PLACE".
     """
 
@@ -211,6 +213,7 @@ class Model:
     sha256: str
     step: int
     notes: list[str] = field(default_factory=list)
+    rights: Rights | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -252,6 +255,7 @@ class Model:
             family=self.family.name, seed=drawn.seed, label=drawn.label, text=drawn.text,
             knobs=knobs.model_dump(mode="json"), width=width, height=height, device=self.device,
             original=drawn.original, taken=drawn.taken, moved=drawn.moved,
+            rights=self.rights,
         )  # fmt: skip
 
 
@@ -306,9 +310,9 @@ class Pictures(Sequence[Drawn]):
 
     def encode(self, drawn: Drawn, suffix: str, *, recipe: bool = True, quality: int | None = None) -> bytes:
         """One of the pictures as the bytes of a file, with its recipe unless that is not wanted."""
-        how = self.model.recipe(drawn, self.knobs) if recipe else None
+        how = self.model.recipe(drawn, self.knobs)
         source = "trainedAlgorithmicMedia" if drawn.taken is None else "compositeWithTrainedAlgorithmicMedia"
-        return encode(drawn.image, suffix, how, source=source, quality=quality)
+        return encode(drawn.image, suffix, how, tell=recipe, source=source, quality=quality)
 
 
 def slug(text: str, most: int = 40) -> str:
@@ -320,11 +324,12 @@ def slug(text: str, most: int = 40) -> str:
 def place(path: Path, data: bytes) -> Path:
     """Write bytes to `path`, or beside it (`name_2.png`, …) where a different file has the name; returns where.
 
-    A file that holds the same bytes is left as it is: the same picture with the same recipe is one file.
+    A file that holds the same bytes, but for its signature, is left as it is: the same picture with the same recipe is
+    one file.
     """
     stem, number = path.stem, 1
     while path.exists():
-        if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+        if path.is_file() and path.stat().st_size == len(data) and same(path.read_bytes(), data):
             return path
         number += 1
         path = path.with_name(f"{stem}_{number}{path.suffix}")

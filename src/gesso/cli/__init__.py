@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from gesso import __version__
 from gesso.cli.show import STUDIO, Show, complain, conclude, front_page
 from gesso.errors import GessoError
-from gesso.tasks import find_home, task
+from gesso.tasks import events, find_home, task
 
 if TYPE_CHECKING:
     from gesso.contract.task import Task
 
 __all__ = ["main"]
+
+WORDS = {"--home": "folder", "--profile": "law"}  # that may stand before the command, and what they need
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,13 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
-    home = None
-    while words and words[0].partition("=")[0] == "--home":  # may stand before the command, too
-        _, equals, home = words.pop(0).partition("=")
+    before: dict[str, str] = {}
+    while words and (option := words[0].partition("=")[0]) in WORDS:
+        _, equals, value = words.pop(0).partition("=")
         if not equals:
             if not words:
-                raise GessoError("--home needs a folder.", "Write for example gesso --home ~/pictures list.")
-            home = words.pop(0)
+                example = "Write for example gesso --home ~/pictures list."
+                raise GessoError(f"{option} needs a {WORDS[option]}.", example)
+            value = words.pop(0)
+        before[option] = value
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("--help", "-h"):
@@ -77,8 +81,10 @@ def _main(words: list[str]) -> int:
 
     chosen = read(name, asked, rest)
     if chosen is not None:
-        folder = find_home(chosen.pop("home", None) or home)
-        _perform(asked, asked.Options.of(chosen), folder)
+        folder, profile = find_home(chosen.pop("home", None) or before.get("--home")), before.get("--profile")
+        if "profile" not in asked.Options.model_fields:
+            profile = chosen.pop("profile", None) or profile
+        _perform(asked, asked.Options.of(chosen), folder, profile)
     return 0
 
 
@@ -91,15 +97,15 @@ def _command(name: str) -> "Task[Any]":
     return Studio()
 
 
-def _perform(asked: "Task[Any]", options: Any, home: Path) -> None:
+def _perform(asked: "Task[Any]", options: Any, home: Path, profile: str | None) -> None:
     """Run a task and show its events; raises KeyboardInterrupt when it was stopped before its end."""
     from gesso.contract.task import Result
 
     result = None
     with Show() as show, _stopping(show) as stopped:
-        events = asked.run(options, home)
+        stream = events(asked, options, home, profile)
         try:
-            for event in events:
+            for event in stream:
                 if isinstance(event, Result):
                     result = event
                 elif os.environ.get("RANK", "0") == "0":  # of several processes under torchrun, one speaks
@@ -107,8 +113,7 @@ def _perform(asked: "Task[Any]", options: Any, home: Path) -> None:
                 if stopped and result is None:
                     raise KeyboardInterrupt
         finally:
-            if isinstance(events, Iterator) and (close := getattr(events, "close", None)):
-                close()  # cancelling a task is closing it: it cleans up before we go on
+            stream.close()  # cancelling a task is closing it: it cleans up before we go on
     if result is not None and os.environ.get("RANK", "0") == "0":
         conclude(result)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TITLE = "From a folder of your own pictures to an image generator that you own."
 ANYWHERE = [
     ("--home DIR", "The folder of your data sets, runs and pictures; else $GESSO_HOME, else ~/gesso."),
+    ("--profile LAW", "Whose law the visible label of made pictures follows: none, eu or cn; else by the settings."),
     ("--help", "Show this page, or that of a command: gesso sample --help."),
     ("--version", "Show the version."),
 ]

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import cyclopts
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from gesso.cli.show import ANYWHERE, console, rows
 from gesso.contract.task import Task
 from gesso.errors import GessoError, nearest
+from gesso.tasks import TASKS
 
 SHORT = {"count": "-n", "out": "-o"}  # a letter means the same in every command
 HUGE = 10**9  # bounds beyond are those of the machine, and not worth a word
@@ -37,6 +38,9 @@ def command(name: str, asked: Task[Any]) -> App:
         annotation = Annotated[field.annotation or str, meaning]
         signature.append(inspect.Parameter(key, kind, default=default, annotation=annotation))
     where = Annotated[Path | None, Parameter(help=ANYWHERE[0][1], group=options)]
+    law = Annotated[Literal["none", "eu", "cn"] | None, Parameter(help=ANYWHERE[1][1], group=options)]
+    if "profile" not in fields and name in TASKS:
+        signature.append(inspect.Parameter("profile", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=law))
     signature.append(inspect.Parameter("home", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=where))
 
     def take(*_: Any, **__: Any) -> bool:

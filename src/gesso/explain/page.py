@@ -298,5 +298,5 @@ def _opaque(picture: Picture) -> Image.Image:
 
 def _img(picture: Picture, alt: str, quality: int | None = None, source: Source | None = DRAWN_BY) -> str:
     """source: its mark; None for a learned picture, which no machine made."""
-    data = base64.b64encode(encode(picture, "webp", source=source, quality=quality)).decode()
+    data = base64.b64encode(encode(picture, "webp", source=source, quality=quality, bare=True)).decode()
     return f'<img alt="{escape(alt)}" src="data:image/webp;base64,{data}">'

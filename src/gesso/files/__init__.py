@@ -23,6 +23,7 @@ from gesso.errors import GessoError
 
 __all__ = [
     "explained",
+    "find_home",
     "fsync_folder",
     "new_folder",
     "read_json",
@@ -44,13 +45,21 @@ ABOUT_THE_DISK = FULL | {errno.EROFS, errno.EIO}
 UNTOUCHED = "What was there before is untouched."
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file atomically and durably, making its folder where needed; raises GessoError when the disk refuses."""
+def find_home(given: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that holds datasets/, runs/ and gallery/: the one given, else $GESSO_HOME, else ~/gesso."""
+    return Path(given or os.environ.get("GESSO_HOME") or "~/gesso").expanduser().absolute()
+
+
+def write_bytes(path: str | Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file atomically and durably, making its folder where needed; raises GessoError when the disk refuses.
+
+    mode: who may read and write it, less what the umask takes.
+    """
     path = Path(path)
     with explained(path, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(path)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         try:
             try:
                 left = memoryview(data).cast("B")

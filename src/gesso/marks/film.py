@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,8 +11,10 @@ from PIL import Image, PngImagePlugin
 
 from gesso import __version__
 from gesso.errors import GessoError, nearest
+from gesso.marks.imprint import imprint
+from gesso.marks.label import dump
 from gesso.marks.picture import as_pil, on_ground
-from gesso.marks.recipe import Recipe, Source, Work, as_json, xmp
+from gesso.marks.recipe import Recipe, Source, Work, as_json
 from gesso.marks.sound import Sound
 
 __all__ = ["FILMS", "SOUNDING", "Film", "check_film", "encode_film"]
@@ -33,27 +36,33 @@ def encode_film(
     scale: int = 1,
     sound: Sound | None = None,
     *,
+    tell: bool = True,
     source: Source | None = "trainedAlgorithmicMedia",
+    parents: Sequence[Path] = (),
 ) -> bytes:
     """Pictures as the bytes of a film that begins anew at its end.
 
     frames: `h w c`, premultiplied where c = 4. fps: pictures a second, of GIF at most 50. scale: pixels of a side for
     each pixel. sound: from its beginning, as long as the film, in MP4 (AAC, whose encoder now and then gives other
-    bytes) and WebM (Opus); others are silent. source: the mark, None for pictures that no machine made. WebP and APNG
-    keep colours and transparency as they are; GIF, MP4 and WebM have a white ground. Raises GessoError for another
-    suffix, and where PyAV or its codec is missing.
+    bytes) and WebM (Opus); others are silent. tell, source, parents: as of `picture.encode`. WebM cannot be signed;
+    films have no watermark. WebP and APNG keep colours and transparency as they are; GIF, MP4 and WebM have a white
+    ground. Raises GessoError for another suffix, and where PyAV or its codec is missing.
     """
     suffix = check_film(suffix, sound is not None)
-    large = [*frames] if scale == 1 else [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
+    stamp = imprint().stamp(recipe, source, parents)
+    large = stamp.on_frames([frame.repeat(scale, 0).repeat(scale, 1) for frame in frames] if scale > 1 else [*frames])
+    written = stamp.written()
+    recipe = written if tell else None
     if suffix in CODECS:
-        return _video(large, suffix, fps, recipe, sound, source)
-    packet, out = xmp(recipe, source, __version__), io.BytesIO()
+        label = stamp.label()
+        return stamp.seal(_video(large, suffix, fps, recipe, sound, source, label and dump(label)), suffix)
+    packet, out = stamp.packet(recipe), io.BytesIO()
     ends = [round(1000 * (number + 1) / fps) for number in range(len(large))]
     options: dict[str, Any] = {"save_all": True, "loop": 0}
     if suffix == "gif":
         large = [on_ground(frame, WHITE) if frame.shape[2] == 4 else frame for frame in large]
         ends = [max(round(end / 10), 2 * (number + 1)) * 10 for number, end in enumerate(ends)]
-        options |= {"comment": packet, "disposal": 1}
+        options |= {"disposal": 1}
     elif suffix == "webp":
         options |= {"lossless": True, "xmp": packet, "exact": True}
     else:
@@ -65,7 +74,15 @@ def encode_film(
     options["duration"] = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     first, *rest = _palettes(large) if suffix == "gif" else [as_pil(frame) for frame in large]
     first.save(out, "PNG" if suffix == "apng" else suffix.upper(), append_images=rest, **options)
-    return out.getvalue()
+    data = out.getvalue()
+    return stamp.seal(_with_xmp(data, packet) if suffix == "gif" else data, suffix)
+
+
+def _with_xmp(gif: bytes, packet: bytes) -> bytes:
+    """A GIF with XMP before its frames, in the application extension that Adobe's specification gives it (part 3)."""
+    trailer = bytes([1, *range(255, -1, -1), 0])  # readers that go by blocks get out of the packet by it
+    begin = 13 + (3 << (gif[10] & 7) + 1 if gif[10] & 128 else 0)  # after the header and the global palette
+    return gif[:begin] + b"!\xff\x0bXMP DataXMP" + packet + trailer + gif[begin:]
 
 
 def check_film(suffix: str, sound: bool = False) -> str:
@@ -107,6 +124,7 @@ def _video(
     recipe: Recipe | Work | None,
     sound: Sound | None,
     source: Source | None,
+    aigc: str | None,
 ) -> bytes:
     from fractions import Fraction
 
@@ -116,6 +134,8 @@ def _video(
     options = {"fflags": "+bitexact"} | ({"movflags": "use_metadata_tags"} if suffix == "mp4" else {})
     with av.open(out, "w", format=suffix, options=options) as film:
         film.metadata["comment"] = f"{source}; made by Gesso {__version__}" if source else f"Gesso {__version__}"
+        if aigc is not None:
+            film.metadata["AIGC"] = aigc
         if recipe is not None:
             film.metadata["gesso"] = as_json(recipe)
         stream: Any = film.add_stream(CODECS[suffix], rate=Fraction(fps).limit_denominator(1001))

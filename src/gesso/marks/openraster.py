@@ -47,14 +47,17 @@ def open_raster(whole: UInt8[np.ndarray, "h w c"], layers: Sequence[Sheet], reci
     pictures: dict[str, bytes] = {}
     for number, layer in reversed([*enumerate(layers)]):
         place = f"data/layer{number}.png"
-        pictures[place] = encode(layer.image, "png")
+        pictures[place] = encode(layer.image, "png", bare=True)
         ElementTree.SubElement(
             inner, "layer", {"name": layer.name, "src": place, "composite-op": layer.blend, "x": "0", "y": "0"}
         )
     small, shown = io.BytesIO(), as_pil(whole)
     shown.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     shown.save(small, "PNG")
-    pictures |= {"mergedimage.png": encode(whole, "png", recipe), "Thumbnails/thumbnail.png": small.getvalue()}
+    pictures |= {
+        "mergedimage.png": encode(whole, "png", recipe, bare=True),
+        "Thumbnails/thumbnail.png": small.getvalue(),
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
         parts = {"mimetype": b"image/openraster", "stack.xml": ElementTree.tostring(stack, "utf-8"), **pictures}

@@ -1,4 +1,4 @@
-"""The one door through which every picture is written, whole or not at all, with its recipe and its mark."""
+"""The one door through which every picture is written, whole or not at all, with its recipe and its marks."""
 
 import io
 from collections.abc import Sequence
@@ -12,10 +12,13 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, features
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
-from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, Work, as_json, parameters, user_comment, xmp
+from gesso.marks.imprint import imprint
+from gesso.marks.recipe import EXIF_IFD, USER_COMMENT, Recipe, Source, Work, as_json, parameters, user_comment
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gesso.marks.imprint import Stamp
 
 __all__ = [
     "SUFFIXES",
@@ -81,25 +84,34 @@ def encode(
     suffix: str,
     recipe: Recipe | Work | None = None,
     *,
+    tell: bool = True,
     source: Source | None = "trainedAlgorithmicMedia",
     quality: int | None = None,
     premultiplied: bool = True,
     dpi: float | None = None,
+    parents: Sequence[Path] = (),
+    bare: bool = False,
 ) -> bytes:
-    """A picture as the bytes of a file; the same picture and recipe give the same bytes.
+    """A picture as the bytes of a file; the same picture and recipe give the same bytes, but for the signature.
 
-    image: `h w c`; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha. suffix: png, jpg, webp or avif. source:
-    the mark, None for a picture that no machine made. quality: 1 to 100; without it WebP is lossless, JPEG 95 and
-    AVIF 90. JPEG knows no alpha: the ground becomes white. premultiplied: whether colours are multiplied by alpha.
-    dpi: dots an inch, for printers.
-    Raises GessoError for any other suffix.
+    image: `h w c`; c = 1 grey, 3 RGB, 4 RGB premultiplied by alpha + alpha. suffix: png, jpg, webp or avif. tell:
+    whether the file carries the recipe; the ledger of the home keeps it in any case. source: what made it, None for a
+    picture that no machine made. quality: 1 to 100; without it WebP is lossless, JPEG 95 and AVIF 90. JPEG knows no
+    alpha: the ground becomes white. premultiplied: whether colours are multiplied by alpha. dpi: dots an inch, for
+    printers. parents: the files that it was made from. bare: only recipe and source, no labels, watermark, signature or
+    entry in the ledger, as for parts of other files and for previews.
+    Raises GessoError for any other suffix, and where the marks of the home cannot be put on.
     """
     suffix = suffix.lower().lstrip(".")
     if suffix not in SUFFIXES:
         raise GessoError(f"Pictures cannot be written as '.{suffix}'.", nearest(suffix, SUFFIXES))
     if suffix == "avif" and not features.check("avif"):
         raise GessoError("This Pillow was built without AVIF.", "Choose png, jpg or webp, or update Pillow.")
-    packet, out, options = xmp(recipe, source, __version__), io.BytesIO(), dict[str, Any]()
+    stamp = imprint().stamp(recipe, source, parents, bare)
+    image = _stamped(stamp, image, premultiplied)
+    written = stamp.written(quality)
+    recipe = written if tell else None
+    packet, out, options = stamp.packet(recipe), io.BytesIO(), dict[str, Any]()
     if suffix == "png":
         texts = PngImagePlugin.PngInfo()
         texts.add_itxt("XML:com.adobe.xmp", packet.decode())
@@ -126,23 +138,26 @@ def encode(
     if dpi is not None and suffix not in ("webp", "avif"):
         options["dpi"] = (dpi, dpi)
     as_pil(image, premultiplied).save(out, {"jpg": "JPEG"}.get(suffix, suffix.upper()), **options)
-    return out.getvalue()
+    return stamp.seal(out.getvalue(), suffix)
+
+
+def _stamped(stamp: "Stamp", image: Picture, premultiplied: bool) -> Picture:
+    """A picture with the marks that lie in its pixels; straight colours change only where one can see them."""
+    if premultiplied or image.shape[2] != 4:
+        return stamp.on(image)
+    shown = multiplied(image)
+    marked = stamp.on(shown)
+    return np.where((marked != shown).any(axis=2, keepdims=True), straight(marked), image)
 
 
 def write_picture(
     path: str | Path,
     image: Picture,
     recipe: Recipe | Work | None = None,
-    *,
-    source: Source | None = "trainedAlgorithmicMedia",
-    quality: int | None = None,
-    premultiplied: bool = True,
-    dpi: float | None = None,
+    **how: Any,
 ) -> Path:
     """Write a picture whole or not at all, in the format that its suffix names; returns the path. See `encode`."""
-    suffix = Path(path).suffix
-    data = encode(image, suffix, recipe, source=source, quality=quality, premultiplied=premultiplied, dpi=dpi)
-    write_bytes(path, data)
+    write_bytes(path, encode(image, Path(path).suffix, recipe, **how))
     return Path(path)
 
 

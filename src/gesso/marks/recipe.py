@@ -10,22 +10,26 @@ import re
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
-from xml.sax.saxutils import escape, unescape
+from xml.sax.saxutils import unescape
 
 from PIL import Image
 from pydantic import ConfigDict, JsonValue, StringConstraints, ValidationError
 
 from gesso.errors import GessoError
+from gesso.marks.label import source_in
 from gesso.options import Field, Options
 
 __all__ = [
+    "TRAINED",
     "Original",
     "Part",
     "Recipe",
+    "Rights",
     "Source",
     "Taken",
     "Told",
     "Work",
+    "Written",
     "as_json",
     "comment_of",
     "parameters",
@@ -33,18 +37,21 @@ __all__ = [
     "read_recipe",
     "read_source",
     "told_by",
-    "xmp",
+    "xmp_of",
 ]
 
 # Terms of the IPTC's vocabulary of digital source types.
 Source = Literal[
     "trainedAlgorithmicMedia",
     "compositeWithTrainedAlgorithmicMedia",
-    "compositeSynthetic",  # made of pieces of given pictures by a program that learned from no others
+    "composite",  # made of pieces of given pictures by a program that learned from no others
     "algorithmicallyEnhanced",  # a given picture, corrected
 ]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
+TRAINED = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")  # a model drew it, or some of it
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")
+FILMS = (".mp4", ".webm")
+AHEAD = 1 << 22  # bytes at either end of a film that are searched
 LONGEST = 32_768  # characters of a recipe as JSON; XMP in a JPEG must fit into 64 KB
 LARGEST = 1 << 28  # bytes of a picture that is read for its recipe
 USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
@@ -104,6 +111,43 @@ class Moved(Options):
     file: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file of sliders that they are of.")
 
 
+class Written(Options):
+    """What was done to the pixels when the file was written, so that they can be made again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    quality: int | None = Field(default=None, ge=1, le=100, description="Of the file's compression, where chosen.")
+    label: Word | None = Field(default=None, description="Words of the visible label, where it has one.")
+    corner: Word | None = Field(default=None, description="Where the visible label is.")
+    watermark: bool = Field(default=False, description="Whether a watermark is in the pixels.")
+
+
+Name = Annotated[str, StringConstraints(max_length=120)]
+Answer = Literal["yes", "no", "unknown"]
+
+
+class Rights(Options):
+    """What the licences of the pictures that a model learned from come to, as they say themselves."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: Name = Field(description="Name of the data set, or of several.")
+    fingerprint: str = Field(pattern="^([0-9a-f]{64})?$", description="SHA-256 over its pixels and labels.")
+    count: int = Field(ge=0, description="How many pictures it learned from.")
+    licences: dict[Name, int] = Field(
+        max_length=13, description="How many are under which licence; the rest as others."
+    )
+    commercial: Answer = Field(description="Whether commercial use is allowed.")
+    derivatives: Answer = Field(description="Whether other works may be made of them.")
+    share_alike: tuple[Name, ...] = Field(default=(), max_length=8, description="Licences that want to go on.")
+    conflict: bool = Field(default=False, description="Whether some of the licences do not go together.")
+    attribution: bool = Field(default=False, description="Whether makers must be named.")
+    creators: tuple[Name, ...] = Field(default=(), max_length=12, description="Makers, those to be named first.")
+    consent: int = Field(default=0, ge=0, description="For how many of them consent is noted.")
+    unknown: int = Field(default=0, ge=0, description="How many name no licence that is known.")
+    verdict: Annotated[str, StringConstraints(max_length=400)] = Field(description="All of it in one sentence.")
+
+
 class Recipe(Options):
     """How to make a picture again: the same model, seed and device give the same picture."""
 
@@ -133,6 +177,8 @@ class Recipe(Options):
     options: dict[str, JsonValue] | None = Field(default=None, description="Choices of what was done to it before.")
     original: Original | None = Field(default=None, description="How like it is to learned pictures, where looked at.")
     taken: Taken | None = Field(default=None, description="What was taken from the collection, where it was finished.")
+    rights: Rights | None = Field(default=None, description="What the data's licences come to, where that is known.")
+    written: Written | None = Field(default=None, description="What was done to the pixels when they were written.")
 
 
 class Work(Options):
@@ -149,6 +195,7 @@ class Work(Options):
     height: int = Field(ge=1, description="Height in pixels.")
     original: Original | None = Field(default=None, description="How like it is to the collection's, where looked at.")
     taken: Taken | None = Field(default=None, description="What was taken from a collection, where one was used.")
+    written: Written | None = Field(default=None, description="What was done to the pixels when they were written.")
 
 
 def parameters(recipe: Recipe | Work) -> str:
@@ -171,28 +218,10 @@ def parameters(recipe: Recipe | Work) -> str:
     return f"{prompt}\n{line}".lstrip("\n")
 
 
-def xmp(recipe: Recipe | Work | None, source: Source | None, version: str) -> bytes:
-    """An XMP packet with the mark (`Iptc4xmpExt:DigitalSourceType`) and, where given, the recipe."""
-    inside = ""
-    if source is not None:
-        uri = f"http://cv.iptc.org/newscodes/digitalsourcetype/{source}"
-        inside += f"<Iptc4xmpExt:DigitalSourceType>{uri}</Iptc4xmpExt:DigitalSourceType>"
-    if recipe is not None:
-        inside += f"<gesso:recipe>{escape(as_json(recipe))}</gesso:recipe>"
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
-        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:gesso="urn:gesso:recipe:1:"'
-        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
-        f"<xmp:CreatorTool>Gesso {escape(version)}</xmp:CreatorTool>{inside}"
-        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
-
-
 def as_json(recipe: Recipe | Work) -> str:
     """The recipe as one line of JSON in ASCII, which every text chunk can hold; raises GessoError when too long."""
     values = recipe.model_dump()
-    for name in ("text", "inputs", "options", "original", "taken", "moved"):
+    for name in ("text", "inputs", "options", "original", "taken", "moved", "rights", "written"):
         if values.get(name) is None and name in values:  # as before there was such a thing
             del values[name]
     text = json.dumps(values, allow_nan=False)
@@ -202,15 +231,18 @@ def as_json(recipe: Recipe | Work) -> str:
 
 
 def read_recipe(path: str | Path) -> Recipe | Work | None:
-    """The recipe in a PNG, JPEG, WebP or AVIF file, a Work where no model drew it; None when it carries none.
+    """The recipe in a PNG, JPEG, WebP, AVIF, GIF, MP4 or WebM file, a Work where no model drew it; None without one.
 
-    Raises GessoError when the file is no such picture, or its recipe is damaged.
+    Raises GessoError when the file is none of these, or its recipe is damaged.
     """
-    info = told_by(path).texts
-    text: object = info.get("gesso")
-    if text is None:
-        found = re.search(r"<gesso:recipe>([^<]*)</gesso:recipe>", _xmp_of(info))
-        text = unescape(found[1]) if found else None
+    if Path(path).suffix.lower() in FILMS:
+        text: object = _in_film(Path(path))
+    else:
+        info = told_by(path).texts
+        text = info.get("gesso")
+        if text is None:
+            found = re.search(r"<gesso:recipe>([^<]*)</gesso:recipe>", xmp_of(info))
+            text = unescape(found[1]) if found else None
     if text is None:
         return None
     problem = f"The recipe in {path} is damaged"
@@ -225,6 +257,34 @@ def read_recipe(path: str | Path) -> Recipe | Work | None:
         raise GessoError(f"{problem}: {where[:60]} does not fit.", DAMAGED) from None
     except (ValueError, RecursionError):
         raise GessoError(f"{problem}: it is not JSON.", DAMAGED) from None
+
+
+def _in_gif(path: Path) -> bytes:
+    """The XMP packet of a GIF, which Pillow does not look for."""
+    with path.open("rb") as file:
+        found = re.search(rb"XMP DataXMP(.{0,1048576}?<\?xpacket end=)", file.read(AHEAD), re.DOTALL)
+    return found[1] if found else b""
+
+
+def _in_film(path: Path) -> str | None:
+    """The recipe among the metadata of a film, which lie at its beginning or its end."""
+    begin = b'{"gesso": '
+    try:
+        with path.open("rb") as file:
+            data = file.read(AHEAD)
+            size = file.seek(0, 2)
+            file.seek(max(AHEAD, size - AHEAD))
+            data += file.read()
+    except OSError as error:
+        raise GessoError(f"{path} cannot be read: {error.strerror}.") from None
+    at = data.find(begin)
+    if at < 0:
+        return None
+    text = data[at : at + LONGEST].decode(errors="replace")
+    try:
+        return text[: json.JSONDecoder().raw_decode(text)[1]]
+    except (ValueError, RecursionError):
+        return text
 
 
 def read_parameters(path: str | Path) -> str | None:
@@ -255,9 +315,7 @@ def comment_of(value: object, most: int = LONGEST) -> str | None:
 
 def read_source(path: str | Path) -> str | None:
     """The DigitalSourceType in a picture's XMP, such as 'trainedAlgorithmicMedia'; None without one."""
-    info = told_by(path).texts
-    found = re.search(r"http://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,60})", _xmp_of(info))
-    return found[1] if found else None
+    return source_in(xmp_of(told_by(path).texts))
 
 
 def user_comment(text: str) -> bytes:
@@ -271,7 +329,8 @@ def _quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"]', text) else text
 
 
-def _xmp_of(info: dict[Any, Any]) -> str:
+def xmp_of(info: dict[Any, Any]) -> str:
+    """The XMP packet among what Pillow found; empty without one, cut where it is too long."""
     packet = next((info[key] for key in XMP_KEYS if info.get(key)), "")
     if isinstance(packet, bytes):
         packet = packet[: 1 << 20].decode(errors="replace")
@@ -279,7 +338,7 @@ def _xmp_of(info: dict[Any, Any]) -> str:
 
 
 def told_by(path: str | Path) -> Told:
-    """What Pillow finds in a PNG, JPEG, WebP or AVIF file besides pixels, as it is: written by anyone, unchecked.
+    """What Pillow finds in a PNG, JPEG, WebP, AVIF or GIF file besides pixels, as it is: written by anyone, unchecked.
 
     Raises GessoError when the file is no such picture.
     """
@@ -290,12 +349,14 @@ def told_by(path: str | Path) -> Told:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about its pixels, which are not read
             with Image.open(path, formats=FORMATS) as image:
-                exif = image.getexif()
-                return Told(dict(image.info), {**exif, **exif.get_ifd(EXIF_IFD)})
+                exif, info = image.getexif(), dict(image.info)
+                if image.format == "GIF" and (packet := _in_gif(path)):
+                    info["xmp"] = packet
+                return Told(info, {**exif, **exif.get_ifd(EXIF_IFD)})
     except FileNotFoundError:
         raise GessoError(f"There is no file {path}.") from None
     except GessoError:
         raise
     except Exception as error:  # Pillow raises almost anything on hostile files
-        reason = cast(str, getattr(error, "strerror", None)) or "it is not a whole PNG, JPEG, WebP or AVIF picture"
+        reason = cast(str, getattr(error, "strerror", None)) or "it is not a whole PNG, JPEG, WebP, AVIF or GIF picture"
         raise GessoError(f"{path} cannot be read: {reason[:1].lower()}{reason[1:]}.") from None

@@ -10,11 +10,10 @@ from jaxtyping import Float, UInt8
 from gesso import __version__
 from gesso.errors import GessoError, nearest
 from gesso.marks.picture import SUFFIXES, write_picture
-from gesso.marks.recipe import Original, Source, Taken, Work, read_source
+from gesso.marks.recipe import TRAINED, Original, Source, Taken, Work, read_source
 
 __all__ = ["mark_of", "target_of", "to_bytes", "write_work"]
 
-TRAINED = {"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"}
 DULL = {"out", "recipe", "quality", "threads", "seed"}  # choices that change nothing of what is seen, or stand apart
 
 
@@ -63,7 +62,7 @@ def write_work(
     options: Mapping[str, Any],
     *,
     seed: int,
-    source: Source = "compositeSynthetic",
+    source: Source = "composite",
     quality: int | None = None,
     recipe: bool = True,
     premultiplied: bool = True,
@@ -83,8 +82,8 @@ def write_work(
         seed=seed, width=image.shape[1], height=image.shape[0], original=original, taken=taken,
     )  # fmt: skip
     return write_picture(
-        path, image, work if recipe else None, source=mark_of(source, list(inputs)), quality=quality,
-        premultiplied=premultiplied, dpi=dpi,
+        path, image, work, tell=recipe, source=mark_of(source, list(inputs)), quality=quality,
+        premultiplied=premultiplied, dpi=dpi, parents=list(inputs),
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -67,7 +66,7 @@ def _warm() -> None:
 
 def _work(asked: dict[str, Any], tell: "_Teller") -> int:
     from gesso.files.lock import locked
-    from gesso.tasks import task
+    from gesso.tasks import events, task
 
     def busy(who: dict[str, Any]) -> GessoError:
         return GessoError(f"Process {who['pid']} is still at this job.", "Wait until it has ended, or stop it.")
@@ -81,15 +80,14 @@ def _work(asked: dict[str, Any], tell: "_Teller") -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         found = task(asked["task"])
-        events = found.run(found.Options.of(asked["options"]), Path(asked["home"]))
+        stream = events(found, found.Options.of(asked["options"]), Path(asked["home"]))
         try:
-            for event in events:
+            for event in stream:
                 tell(event)
                 if stopped and not tell.result:
                     raise KeyboardInterrupt
         finally:
-            if isinstance(events, Iterator) and (close := getattr(events, "close", None)):
-                close()
+            stream.close()
     tell.end("done")
     return 0
 
