@@ -20,6 +20,7 @@ from gesso.explore.timing import Change, Course, Pace, frames_at, keys_on_beats,
 from gesso.families.gan import GAN
 from gesso.families.stylegan import StyleGAN
 from gesso.families.vae import VAE
+from gesso.marks.credentials import same as same_file
 from gesso.marks.film import FILMS, encode_film
 from gesso.marks.recipe import read_recipe
 from gesso.options import Options
@@ -285,9 +286,8 @@ def frames(channels, count=9):
 def test_films_play(suffix, channels):
     """All frames, in the time that they take, for ever, with their mark; the same bytes again."""
     data = encode_film(frames(channels), suffix, 12, scale=2)
-    assert data == encode_film(frames(channels), suffix, 12, scale=2)
-    if suffix != "gif":  # which cuts it into pieces
-        assert b"rainedAlgorithmicMedia" in data
+    assert same_file(data, encode_film(frames(channels), suffix, 12, scale=2))
+    assert b"rainedAlgorithmicMedia" in data
     if suffix in ("mp4", "webm"):
         av = pytest.importorskip("av")
         with av.open(io.BytesIO(data)) as film:
@@ -298,7 +298,6 @@ def test_films_play(suffix, channels):
         return
     film, took = Image.open(io.BytesIO(data)), 0.0
     assert film.info["loop"] == 0
-    assert suffix != "gif" or b"rainedAlgorithmicMedia" in film.info["comment"]
     assert film.n_frames == 9
     assert film.size == (2 * SIDE + 2, 2 * SIDE)
     for number in range(9):
@@ -339,7 +338,7 @@ def test_a_film_of_a_run(few, tmp_path):
     assert told["meta"]["image"] == sheet.name
     assert b"<gesso:recipe>" in film.read_bytes()
     again = animated(few, seeds="1,5,1", loop=True, out=tmp_path / "again.webp", scale=2)
-    assert again.paths[0].read_bytes() == film.read_bytes()
+    assert same_file(again.paths[0].read_bytes(), film.read_bytes())
     assert b"<gesso:recipe>" not in animated(few, recipe=False, out=tmp_path / "b.webp").paths[0].read_bytes()
 
 
@@ -376,7 +375,7 @@ def test_a_film_with_times(steered, tmp_path):
     seeds = ",".join(f"{seed}@{time}" for seed, time in zip(told["seeds"], told["times"], strict=True))
     same = {name: told[name] for name in ("seconds", "fps", "loop", "ease", "truncation", "slide", "scale")}
     again = animated(steered, out=tmp_path / "b.webp", seeds=seeds, **same)
-    assert again.paths[0].read_bytes() == result.paths[0].read_bytes()
+    assert same_file(again.paths[0].read_bytes(), result.paths[0].read_bytes())
 
 
 def test_a_loop_that_names_its_first_again_ends_there(few, tmp_path):

@@ -72,7 +72,7 @@ def test_a_work_is_written_with_its_recipe_and_mark(name, place):
     assert (recipe.height, recipe.width) == pixels(made).shape[:2]
     assert "a.png" in recipe.inputs
     assert f"Task: {name}" in (read_parameters(made) or "")
-    assert read_source(made) == "compositeSynthetic"
+    assert read_source(made) == "composite"
     again = work(name, place, seed=5, out=place / "again.webp", threads=1, recipe=False, **ASKED[name](place))
     np.testing.assert_array_equal(pixels(again.paths[0]), pixels(made))
     assert read_recipe(again.paths[0]) is None
@@ -190,7 +190,7 @@ def test_a_network_may_refine_a_style(place):
 
 def test_a_picture_of_a_machine_stays_one(place):
     given = write_work(place / "w.png", picture(), "style", {}, {}, seed=0, source="trainedAlgorithmicMedia")
-    assert mark_of("compositeSynthetic", [given]) == "compositeWithTrainedAlgorithmicMedia"
+    assert mark_of("composite", [given]) == "compositeWithTrainedAlgorithmicMedia"
     made = work("inpaint", place, picture=given, mask=place / "m.png").paths[0]
     assert read_source(made) == "compositeWithTrainedAlgorithmicMedia"
     for name in ("upscale", "restore"):

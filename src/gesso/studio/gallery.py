@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gesso.errors import GessoError
-from gesso.studio.database import Database, boards, held, inputs, pictures
+from gesso.studio.database import Database, boards, held, inputs, pictures, uploads
 from gesso.studio.events import Events
 from gesso.studio.folders import Folders, Missing, new_id, now
 from gesso.studio.pixels import Pool, lab, look
@@ -91,12 +91,18 @@ class Gallery:
         near = self._database.rows(sa.select(pictures).where(
             pictures.c.sha256.in_([one["sha256"] for one in given]), ~pictures.c.thrown
         ))  # fmt: skip
-        parents = {one["sha256"]: one for one in self._shown(near, "sha256")}
+        sums = [one["sha256"] for one in given]
+        sent = self._database.rows(sa.select(uploads.c.sha256, uploads.c.name).where(uploads.c.sha256.in_(sums)))
+        parents = {one["sha256"]: dict(one) for one in sent}  # masks and the like, which are in no gallery
+        parents |= {one["sha256"]: one for one in self._shown(near, "sha256")}
         children = sa.select(pictures).join(inputs, inputs.c.picture == pictures.c.id)
         made = self._database.rows(children.where(inputs.c.sha256 == row["sha256"], ~pictures.c.thrown).limit(200))
         return {
             **self.get(key), "recipe": row["recipe"], "job": row["job"], "sha256": row["sha256"],
-            "parents": [parents.get(one["sha256"], {"name": one["name"], "sha256": one["sha256"]}) for one in given],
+            "parents": sorted(
+                (parents.get(one["sha256"], {"name": one["name"], "sha256": one["sha256"]}) for one in given),
+                key=lambda one: "id" not in one,
+            ),
             "children": self._shown(made),
         }  # fmt: skip
 

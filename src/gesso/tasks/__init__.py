@@ -8,11 +8,14 @@ alike is in `shared`, and is had from here.
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gesso.errors import GessoError, nearest
+from gesso.files import find_home
+from gesso.tasks.again import file_fields, remake
+from gesso.tasks.replaying import Replayed, pixels_of, recipe_of, replayed
 from gesso.tasks.shared import (
     LARGEST,
     Learned,
@@ -41,9 +44,10 @@ if TYPE_CHECKING:
     from gesso.sample import Model
 
 __all__ = [
-    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "asked_of", "collection", "comparer", "counted",
-    "destination", "drawing", "families", "family", "find_device", "find_home", "following", "knobs_of", "learned",
-    "learned_rows", "load", "pictures_in", "read_pixels", "run", "seeds_of", "sources", "task", "working",
+    "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "Replayed", "asked_of", "collection", "comparer", "counted",
+    "destination", "drawing", "events", "families", "family", "file_fields", "find_device", "find_home",
+    "following", "knobs_of", "learned", "learned_rows", "load", "pictures_in", "pixels_of", "read_pixels",
+    "recipe_of", "remake", "replayed", "run", "seeds_of", "sources", "task", "working",
 ]  # fmt: skip
 
 
@@ -153,10 +157,40 @@ TASKS: dict[str, Entry] = {
         "Find and heal scratches, cracks, dust and holes in a picture; correct noise, fading and yellowing in part.",
     ),
     "upscale": Entry("gesso.tasks.upscale:Upscale", "Work", "Make a picture 2 to 8 times larger, without halos."),
+    "verify": Entry(
+        "gesso.tasks.verify:Verify",
+        "Rights",
+        "Tell what files say of where they are from, and whether it holds: signatures, labels, recipes, watermarks.",
+    ),
+    "replay": Entry(
+        "gesso.tasks.replay:Replay",
+        "Rights",
+        "Make pictures again from the recipes that they carry, and tell whether they are identical.",
+    ),
+    "marks": Entry(
+        "gesso.tasks.marks:Marks",
+        "Rights",
+        "Show and change what marks pictures get: whose law their label follows, who signs, what is kept.",
+    ),
+    "ledger": Entry(
+        "gesso.tasks.ledger:Ledger",
+        "Rights",
+        "Check, search and export the log of what was made here: each line vouches for those before it.",
+    ),
     "families": Entry(
         "gesso.tasks.catalogue:Families",
         "Look",
         "List the model families, or tell all about one: what it is, needs, costs here, and its choices.",
+    ),
+    "rights": Entry(
+        "gesso.tasks.rights:RightsTask",
+        "Look",
+        "Tell what may be done with a data set and what is made of it, as its licences say.",
+    ),
+    "withdraw": Entry(
+        "gesso.tasks.withdraw:Withdraw",
+        "Make",
+        "Withdraw pictures: take them out of a data set, and list the runs that learned from them.",
     ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
@@ -199,9 +233,22 @@ def families() -> "dict[str, type[Family]]":
     return {name: _fetch(place) for name, place in FAMILIES.items()}
 
 
-def find_home(given: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that holds datasets/, runs/ and gallery/: the one given, else $GESSO_HOME, else ~/gesso."""
-    return Path(given or os.environ.get("GESSO_HOME") or "~/gesso").expanduser().absolute()
+def events(asked: "Task[Any]", options: Any, home: Path, profile: str | None = None) -> "Generator[Event]":
+    """The events of a task; what it writes meanwhile carries the marks of that home. Closing it closes the task."""
+    from gesso.marks.context import imprinting
+
+    stream = iter(asked.run(options, home))
+    try:
+        while True:
+            with imprinting(home, profile=profile):
+                event = next(stream, None)
+            if event is None:
+                return
+            yield event
+    finally:
+        if (close := getattr(stream, "close", None)) is not None:
+            with imprinting(home, profile=profile):
+                close()
 
 
 def run(
@@ -210,18 +257,22 @@ def run(
     *,
     home: str | os.PathLike[str] | None = None,
     on_event: "Callable[[Event], object] | None" = None,
+    profile: str | None = None,
     **options: Any,
 ) -> "Result":
     """Do a task from Python and return its Result: `gesso.run("sample", run="emoji", count=64)`.
 
     name: as on the command line. options: the task's options, checked as there. on_event: called with every
-    event (Progress, Preview, Message, Result) as it comes. Raises GessoError for a user's mistake.
+    event (Progress, Preview, Message, Result) as it comes. profile: of the visible label (none, eu, cn), by the home's
+    settings if not given. Raises GessoError for a user's mistake.
     """
     from gesso.contract.task import Result
 
     asked = task(name)
+    if profile is not None and "profile" in asked.Options.model_fields:  # of the task that keeps settings
+        options, profile = {**options, "profile": profile}, None
     result = Result("")
-    for event in asked.run(asked.Options.of(options), find_home(home)):
+    for event in events(asked, asked.Options.of(options), find_home(home), profile):
         if on_event is not None:
             on_event(event)
         if isinstance(event, Result):
@@ -246,6 +297,7 @@ def load(
     import torch
 
     from gesso.contract.family import Facts
+    from gesso.data.terms import of_record
     from gesso.files import sha256_of
     from gesso.sample import Model
     from gesso.store import PRETRAINED, Run
@@ -265,7 +317,9 @@ def load(
         raise GessoError(problem, "Restore both from a backup, or train it anew.") from None
     weights = found.root / "state" / "model-before.safetensors" if facts["notes"] else found.model
     drawer = drawer.to(place).eval().requires_grad_(False)
-    return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"])
+    terms = of_record(found.record)
+    rights = terms.short() if terms else None
+    return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"], rights)
 
 
 def _pipeline(name: str, device: "torch.device", download: bool) -> "Model":

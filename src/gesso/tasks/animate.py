@@ -116,16 +116,15 @@ class Animate(Task[AnimateOptions]):
         keys = space.points(seeds, label, text)
         images = yield from _drawn(space, keys, options, plan, sliders)
         frames = [*to_uint8(images)]
-        how: Recipe | None = None
-        if options.recipe:
-            told = {"fps", "loop", "curve", "even", "ease", "slide", "truncation", "on_beats", "scale"}
-            kept = options.model_dump(include=told, mode="json")
-            kept |= {"seeds": seeds, "times": plan.times, "seconds": plan.seconds, "audio": sound and sound.name}
-            first = Drawn(seeds[0], None if label is None else facts.labels[label], frames[0], text=text)
-            more = {"task": "animate", "options": kept, "inputs": sound and {sound.name: sound.sha256}}
-            how = model.recipe(first, knobs).model_copy(update=more)
-        path = place(target, encode_film(frames, target.suffix, options.fps, how, options.scale, sound))
-        paths = [path, *(_sheet(path, frames, how) if options.sheet else [])]
+        told = {"fps", "loop", "curve", "even", "ease", "slide", "truncation", "on_beats", "scale"}
+        kept = options.model_dump(include=told, mode="json")
+        kept |= {"seeds": seeds, "times": plan.times, "seconds": plan.seconds, "audio": sound and sound.name}
+        first = Drawn(seeds[0], None if label is None else facts.labels[label], frames[0], text=text)
+        more = {"task": "animate", "options": kept, "inputs": sound and {sound.name: sound.sha256}}
+        how = model.recipe(first, knobs).model_copy(update=more)
+        data = encode_film(frames, target.suffix, options.fps, how, options.scale, sound, tell=options.recipe)
+        path = place(target, data)
+        paths = [path, *(_sheet(path, frames, how, options.recipe) if options.sheet else [])]
         change = images.diff(dim=0).square().mean((1, 2, 3)).sqrt() if count > 1 else images.new_zeros(1)
         figures: dict[str, Any] = {"run": model.run, "seeds": seeds, "frames": count, "seconds": count / options.fps}
         figures["spread"] = round(float(change.std(unbiased=False) / change.mean().clamp(min=1e-9)), 4)
@@ -279,7 +278,7 @@ def _check(options: AnimateOptions, count: int, values: int) -> None:
     afford(needed, f"A film of {count:,} frames", "Make it shorter, or --scale smaller.")
 
 
-def _sheet(path: Path, frames: "list[np.ndarray]", how: "Recipe | None") -> list[Path]:
+def _sheet(path: Path, frames: "list[np.ndarray]", how: "Recipe", tell: bool) -> list[Path]:
     """All frames in one picture, and its atlas in TexturePacker's form."""
     import json
     import math
@@ -301,6 +300,6 @@ def _sheet(path: Path, frames: "list[np.ndarray]", how: "Recipe | None") -> list
         x, y = number % columns * wide, number // columns * high
         page[y : y + high, x : x + wide] = frame
         told.append(Frame(f"{path.stem}-{number:05d}", x, y, wide, high, (0, 0), (wide, high)))
-    picture = place(path.with_name(f"{path.stem}-sheet.png"), encode(page, "png", how))
+    picture = place(path.with_name(f"{path.stem}-sheet.png"), encode(page, "png", how, tell=tell))
     names = json.dumps(atlas(told, picture.name, page.shape[1], page.shape[0]), indent=1)
     return [picture, place(picture.with_suffix(".json"), names.encode())]

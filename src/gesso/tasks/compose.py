@@ -129,10 +129,11 @@ def _write(one: "Rendered", scene: "Scene", files: "Files", options: ComposeOpti
             f"'{one.plan.name}' is {wide:,}×{high:,} pixels; {suffix} holds {most:,} a side.", "Choose png for it."
         )
     target = folder / f"{one.plan.name}.{suffix}"
-    recipe = _recipe(one, scene, files, options) if options.recipe else None
+    recipe = _recipe(one, scene, files, options)
     write_picture(
-        target, one.image, recipe, source=_source(scene, files), quality=quality, premultiplied=False, dpi=one.dpi
-    )
+        target, one.image, recipe, tell=options.recipe, source=_source(scene, files), quality=quality,
+        premultiplied=False, dpi=one.dpi, parents=[files.folder / name for name in files.inputs],
+    )  # fmt: skip
     if not one.frames:
         return [target]
     table = target.with_suffix(".json")
@@ -177,7 +178,7 @@ def _source(scene: "Scene", files: "Files") -> "Source | None":
         layer.blend == "seamless" or getattr(layer, "stroke", 0) or getattr(layer, "fit", "") == "retarget"
         for layer in layers
     )
-    return "compositeSynthetic" if made or "compositeSynthetic" in files.sources else None
+    return "composite" if made or "composite" in files.sources else None
 
 
 def _words(facts: dict[str, Any], folder: Path) -> str:

@@ -54,8 +54,8 @@ class Cutout(Task[CutoutOptions]):
         )  # fmt: skip
         source = read_source(opened.path) if opened.kind in ("PNG", "JPEG", "WEBP", "AVIF") else None
         write_picture(
-            target, cut.image, recipe if options.recipe else None, source=cast("Source | None", source),
-            premultiplied=False, dpi=opened.dpi,
+            target, cut.image, recipe, tell=options.recipe, source=cast("Source | None", source),
+            premultiplied=False, dpi=opened.dpi, parents=[opened.path],
         )  # fmt: skip
         yield Preview(target, "the object")
         seen = float((cut.image[..., 3] > 127).sum()) / (opened.image.shape[0] * opened.image.shape[1])

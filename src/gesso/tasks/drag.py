@@ -87,7 +87,7 @@ class Drag(Task[DragOptions]):
         drawn = Drawn(options.seed, label, after, text=point.text[0] if point.text else None)
         recipe = model.recipe(drawn, knobs).model_copy(update={"task": "drag", "options": kept, "inputs": inputs})
         name = f"{model.title}_drag{options.seed}"
-        data = encode(after, options.format, recipe if options.recipe else None)
+        data = encode(after, options.format, recipe, tell=options.recipe)
         picture = place(folder / f"{name}.{options.format}", data)
         shown = [_marked(before, handles, targets, FROM), _marked(after, found.places, targets, CAME)]
         page = place(folder / f"{name}_sheet.png", encode(sheet([shown], under=[["before", "after"]]), "png"))

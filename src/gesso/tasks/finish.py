@@ -289,7 +289,7 @@ def _write(
     paths = [place]
     if options.map:
         paths.append(_map_of(place))
-        write_picture(paths[-1], source_map(drawing.copied, drawing.picture), source="compositeSynthetic")
+        write_picture(paths[-1], source_map(drawing.copied, drawing.picture), source="composite")
     return paths, {
         "picture": str(place), "share": taken.share, "piece": taken.piece, "over": taken.share > options.most_share,
         "sources": [

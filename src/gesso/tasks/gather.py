@@ -249,17 +249,15 @@ def _mark(paths: list[Path]) -> "Source | None":
     for same in ("trainedAlgorithmicMedia", "algorithmicallyEnhanced"):
         if kinds == {same}:
             return same
-    composed = mark_of("compositeSynthetic", paths)
-    return composed if composed != "compositeSynthetic" or composed in kinds else None
+    composed = mark_of("composite", paths)
+    return composed if composed != "composite" or composed in kinds else None
 
 
-def _work(paths: list[Path], read: list[_Read], options: GatherOptions, high: int, wide: int) -> "Work | None":
+def _work(paths: list[Path], read: list[_Read], options: GatherOptions, high: int, wide: int) -> "Work":
     """How it was made; None where that is not to be told."""
     from gesso import __version__
     from gesso.marks.recipe import Work
 
-    if not options.recipe:
-        return None
     inputs = {name[-1000:]: one.sha256 for name, one in zip(_unique(paths), read, strict=True)}
     if len(json.dumps(inputs)) > TOLD:
         inputs = {f"{len(read)} pictures": hashlib.sha256("".join(one.sha256 for one in read).encode()).hexdigest()}
@@ -300,7 +298,8 @@ def _sprites(paths: list[Path], target: Path, options: GatherOptions) -> Made:
         page[y : y + tall, x : x + broad, 3] = 255
         page[y : y + tall, x : x + broad, : one.image.shape[2]] = one.image
         frames.append(Frame(name, x, y, broad, tall, (0, 0), (broad, tall)))
-    data = encode(page, "png", _work(paths, read, options, *size), source=_mark(paths), premultiplied=False)
+    data = encode(page, "png", _work(paths, read, options, *size), tell=options.recipe, source=_mark(paths),
+                  premultiplied=False, parents=paths)  # fmt: skip
     picture = place(target, data)
     told = json.dumps(atlas(frames, picture.name, size[1], size[0]), indent=1, ensure_ascii=False)
     return [picture, place(picture.with_suffix(".json"), told.encode(errors="replace"))]
@@ -325,7 +324,7 @@ def _sheet(paths: list[Path], target: Path, options: GatherOptions) -> Made:
             "Take fewer pictures, or more --columns.",
         )
     how = _work(paths, read, options, high, wide)
-    return [place(target, encode(page, target.suffix, how, source=_mark(paths)))]
+    return [place(target, encode(page, target.suffix, how, tell=options.recipe, source=_mark(paths), parents=paths))]
 
 
 def _film(paths: list[Path], target: Path, options: GatherOptions) -> Made:
@@ -345,7 +344,8 @@ def _film(paths: list[Path], target: Path, options: GatherOptions) -> Made:
     if any(one.image.shape[:2] != (high, wide) for one in read):
         yield Message(f"The pictures are of several sizes: each lies in the middle of {wide}×{high} pixels.")
     how = _work(paths, read, options, high, wide)
-    return [place(target, encode_film(frames, suffix, fps, how, source=_mark(paths)))]
+    data = encode_film(frames, suffix, fps, how, tell=options.recipe, source=_mark(paths), parents=paths)
+    return [place(target, data)]
 
 
 def _framed(image: "np.ndarray", high: int, wide: int, channels: int) -> "np.ndarray":

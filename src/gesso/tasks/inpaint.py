@@ -35,6 +35,7 @@ class Inpaint(Task[InpaintOptions]):
         import numpy as np
 
         from gesso.data.picture import open_mask, open_picture
+        from gesso.files import sha256_of
         from gesso.marks.work import target_of, to_bytes, write_work
         from gesso.memory import afford
         from gesso.patch import candidates, needed, threads
@@ -56,7 +57,7 @@ class Inpaint(Task[InpaintOptions]):
                 left = (time.monotonic() - begun) / len(found) * (options.count - len(found))
                 yield Progress(len(found), options.count, "candidates", left)
         found.sort(key=lambda step: step.energy)
-        inputs = {opened.path: opened.sha256}
+        inputs = {opened.path: opened.sha256, options.mask: sha256_of(options.mask.expanduser())}
         paths = []
         for number, step in enumerate(found, 1):
             image = np.where(hole[..., None], to_bytes(step.picture), opened.image)

@@ -108,10 +108,13 @@ class Invert(Task[InvertOptions]):
                 yield Message(_unlike(file.name, found.far, model.run), "warning")
             edits = _edits(found, space, wishes)
             for edit in [Edit("", 0.0, found.image), *edits]:
-                how = _recipe(options, model, knobs, opened, found, edit) if options.recipe else None
+                how = _recipe(options, model, knobs, opened, found, edit)
                 name = f"{file.stem}_inverted{edit.name and f'_{edit.name}{edit.strength:+g}'}.{options.format}"
-                source = "compositeWithTrainedAlgorithmicMedia"
-                paths.append(place(folder / name, encode(edit.image, options.format, how, source=source)))
+                data = encode(
+                    edit.image, options.format, how, tell=options.recipe, parents=[file],
+                    source="compositeWithTrainedAlgorithmicMedia",
+                )  # fmt: skip
+                paths.append(place(folder / name, data))
             rows.append([pixels, found.image, *(edit.image for edit in edits)])
             captions.append(f"{facts['psnr']:.1f} dB, {file.name}")
         if not rows:

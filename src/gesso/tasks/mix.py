@@ -102,7 +102,7 @@ class Mix(Task[MixOptions]):
             recipe = model.recipe(drawn, knobs).model_copy(
                 update={"task": "mix", "options": kept, "inputs": inputs or None}
             )
-            data = encode(image, options.format, recipe if options.recipe else None)
+            data = encode(image, options.format, recipe, tell=options.recipe)
             name = f"{model.title}_{options.how}{named}_{number:04d}.{options.format}"
             paths.append(place(folder / name, data))
             made.append(image)

@@ -98,5 +98,7 @@ def _write(
         }
     )  # fmt: skip
     source = "compositeWithTrainedAlgorithmicMedia"
-    data = encode(drawn.image, suffix, how if options.recipe else None, source=source, quality=options.quality)
+    data = encode(
+        drawn.image, suffix, how, tell=options.recipe, source=source, quality=options.quality, parents=[opened.path]
+    )
     return place(path, data)

@@ -129,7 +129,7 @@ class Restore(Task[RestoreOptions]):
         image = yield from _healed(opened, found, options, facts)
         write_work(
             target, image, "restore", _inputs(opened, options),
-            options.model_dump(exclude={"picture", "mask", "look", *MODEL}), seed=options.seed,
+            options.model_dump(exclude={"look", *MODEL}) | {"picture": opened.path}, seed=options.seed,
             source="algorithmicallyEnhanced", recipe=options.recipe, premultiplied=False, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the restored picture")
@@ -173,13 +173,18 @@ def _by_model(options: RestoreOptions, picture: Path, home: Path) -> Iterator[Ev
     asked = Asked(range(options.seed, options.seed + options.count), options.label, options.text, knobs)
     notes, drawings = candidates(model.family, opened, options.do, holes, asked)
     yield from (Message(note) for note in notes)
-    kept = options.model_dump(include={"do", "mask", "find", "sensitivity"}, mode="json")
-    update = {"task": "restore", "inputs": {opened.path.name: opened.sha256}, "options": kept}
+    kept = options.model_dump(include={"do", "find", "sensitivity"}, mode="json") | {"picture": opened.path.name}
+    kept |= {"mask": options.mask.name} if options.mask else {}
+    update = {"task": "restore", "inputs": {path.name: sha for path, sha in _inputs(opened, options).items()}}
+    update |= {"options": kept}
     paths, images = list[Path](), list["np.ndarray"]()
     for drawn in drawings:
-        how = model.recipe(drawn, knobs).model_copy(update=update) if options.recipe else None
+        how = model.recipe(drawn, knobs).model_copy(update=update)
         path = target if target.suffix else target / f"{opened.path.stem}-restored_seed{drawn.seed:010d}.png"
-        data = encode(drawn.image, path.suffix.lstrip("."), how, source="compositeWithTrainedAlgorithmicMedia")
+        data = encode(
+            drawn.image, path.suffix.lstrip("."), how, tell=options.recipe, parents=[opened.path],
+            source="compositeWithTrainedAlgorithmicMedia",
+        )  # fmt: skip
         paths.append(place(path, data))
         images.append(drawn.image)
         yield Progress(len(paths), options.count, "candidates")

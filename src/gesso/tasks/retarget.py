@@ -34,6 +34,7 @@ class Retarget(Task[RetargetOptions]):
     def run(self, options: RetargetOptions, home: Path) -> Iterator[Event]:
         """Read, make, write; the Result names the picture."""
         from gesso.data.picture import open_mask, open_picture
+        from gesso.files import sha256_of
         from gesso.marks.work import target_of, write_work
         from gesso.memory import afford
         from gesso.patch import needed, reshuffle, retarget, threads
@@ -61,8 +62,10 @@ class Retarget(Task[RetargetOptions]):
                 protect = None if options.protect is None else open_mask(options.protect, high, wide)
                 steps = retarget(picture, height, width, protect=protect, seed=options.seed)
                 picture = yield from working(steps, home, "retarget")
+        masks = [path.expanduser() for path in (options.protect, options.move) if path is not None]
+        inputs = {opened.path: opened.sha256, **{path: sha256_of(path) for path in masks}}
         write_work(
-            target, picture, "retarget", {opened.path: opened.sha256}, options.model_dump(), seed=options.seed,
+            target, picture, "retarget", inputs, options.model_dump(), seed=options.seed,
             quality=options.quality, recipe=options.recipe, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "in its new shape")

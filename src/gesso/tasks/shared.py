@@ -191,7 +191,7 @@ def following(steps: "Iterator[Stage]", home: Path, name: str) -> "Generator[Eve
         last, now = step, time.monotonic()
         yield Progress(step.done, 1.0, "", (now - begun) * (1 - step.done) / max(step.done, 1e-9))
         if step.done < 1 and now - shown > SHOWN_EVERY and step.picture.shape[2] in (1, 3, 4):
-            yield Preview(write_picture(home / "previews" / f"{name}.png", to_bytes(step.picture)), "so far")
+            yield Preview(write_picture(home / "previews" / f"{name}.png", to_bytes(step.picture), bare=True), "so far")
             shown = now
     assert last is not None
     return last

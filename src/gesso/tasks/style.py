@@ -87,7 +87,8 @@ class Style(Task[StyleOptions]):
                 painted = yield from working(_refined(options, painted, colours, styles), home, "style")
         if opened.alpha is not None:
             painted = _with_alpha(painted, _sized(opened.alpha[..., None], options.size))
-        inputs = {one.path: one.sha256 for one in (opened, *styles)}
+        masks = [path.expanduser() for path in (options.mask, options.keep, options.regions) if path is not None]
+        inputs = {one.path: one.sha256 for one in (opened, *styles)} | {path: sha256_of(path) for path in masks}
         if options.network is not None:
             inputs[options.network] = sha256_of(options.network.expanduser())
         write_work(

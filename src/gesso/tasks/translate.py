@@ -191,5 +191,7 @@ def _write(
     source = "trainedAlgorithmicMedia"
     if kind in RESTORING and not options.from_picture:
         source = mark_of("algorithmicallyEnhanced", [opened.path])
-    data = encode(drawn.image, suffix, how if options.recipe else None, source=source, quality=options.quality)
+    data = encode(
+        drawn.image, suffix, how, tell=options.recipe, source=source, quality=options.quality, parents=[opened.path]
+    )
     return place(path, data)

@@ -55,7 +55,8 @@ class Upscale(Task[UpscaleOptions]):
             image[..., :3] = np.minimum(image[..., :3], image[..., 3:])
         write_work(
             target, image, "upscale", {opened.path: opened.sha256},
-            {"width": width, "height": height, "sharp": options.sharp}, seed=0, source="algorithmicallyEnhanced",
+            {"picture": opened.path, "size": f"{width}x{height}", "sharp": options.sharp}, seed=0,
+            source="algorithmicallyEnhanced",
             recipe=options.recipe, dpi=opened.dpi,
         )  # fmt: skip
         yield Preview(target, "the larger picture")
