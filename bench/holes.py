@@ -97,7 +97,7 @@ def measured(side: int, ways: dict[str, Filling]) -> list[dict[str, object]]:
             sheet.append([bytes_of(np.where(mask[..., None], 1, truth)), *shown])
             print(name, " ".join(f"{r['way']} {r['psnr']:.2f}/{r['ssim']:.3f}" for r in rows[-len(ways) :]), flush=True)
     small = [[cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in row] for row in sheet]
-    write_sheet(OUT / "holes.png", small, title="Holes", under=[["", *ways]] * len(small), source="compositeSynthetic")
+    write_sheet(OUT / "holes.png", small, title="Holes", under=[["", *ways]] * len(small), source="composite")
     return rows
 
 

@@ -70,7 +70,7 @@ def write(name: str, rows: list[list[Array]]) -> None:
     """As the best WebP that is small enough."""
     image = (sheet(rows) * 255 + 0.5).astype(np.uint8)
     for quality in range(90, 10, -5):
-        path = write_picture(PLACE / f"works-{name}.webp", image, source="compositeSynthetic", quality=quality)
+        path = write_picture(PLACE / f"works-{name}.webp", image, source="composite", quality=quality)
         if path.stat().st_size <= MOST:
             break
     print(f"{path.name}: {image.shape[1]}×{image.shape[0]}, {path.stat().st_size // 1000} KB", flush=True)

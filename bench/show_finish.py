@@ -211,7 +211,7 @@ def doodles(args: argparse.Namespace) -> None:
         sketch = doodle(shapes, CELL)
         made = [finish(collection, sketch, faithful).picture for faithful in FAITHFUL]
         columns.append(stacked([shown(picture, CELL) for picture in (sketch, *made)]))
-    write(args.name or "doodles", columns, len(columns), "compositeSynthetic")
+    write(args.name or "doodles", columns, len(columns), "composite")
 
 
 def main() -> None:

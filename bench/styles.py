@@ -101,7 +101,7 @@ def main() -> None:
         sheet.append([(picture * 255 + 0.5).astype(np.uint8) for picture in (content, style, ours, other)])
     (OUT / "styles.json").write_text(json.dumps(rows, indent=1))
     under = [["", "", "Gesso", "GPDM"]] * len(sheet)
-    write_sheet(OUT / "styles.png", sheet, title="Style", under=under, source="compositeSynthetic")
+    write_sheet(OUT / "styles.png", sheet, title="Style", under=under, source="composite")
 
 
 if __name__ == "__main__":

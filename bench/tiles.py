@@ -60,7 +60,7 @@ def main() -> None:
         OUT / "tiles.png",
         rows_of,
         title="Samples, and tiles with their seams in the middle",
-        source="compositeSynthetic",
+        source="composite",
     )
 
 
