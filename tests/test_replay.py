@@ -158,3 +158,10 @@ def test_what_cannot_be_made_again_is_said(home, given, tmp_path):
     assert there["identical"] is True
     with pytest.raises(GessoError, match="There is no file"):
         gesso.run("replay", home=home, pictures=[tmp_path / "gone.png"])
+
+
+def test_a_label_on_what_no_model_drew_is_made_again(home, given, tmp_path):
+    with imprinting(home, profile="cn"):
+        paths = made(home, given, tmp_path, "retarget", {"picture": "large.png", "size": "52x48", "out": "a.png"})
+    assert read_recipe(paths[0]).written.label
+    assert gesso.run("replay", home=home, pictures=paths).facts["identical"] == 1

@@ -309,3 +309,12 @@ def test_condition_is_none_without_labels():
     family.sample = lambda z, condition, knobs: (seen.append(condition), sample(z, condition, knobs))[1]
     list(draw(family, [1]))
     assert seen == [Condition()]
+
+
+def test_what_a_script_saves_has_the_marks_of_the_models_home(few, tmp_path):
+    model = gesso.load("few", home=few)
+    (path,) = model.sample(n=1, seed=3).save(tmp_path)
+    from gesso.marks.imprint import Imprint, MarkChoices
+    from gesso.marks.verify import verify
+
+    assert verify(path, Imprint(few, MarkChoices())).verdict == "trusted"

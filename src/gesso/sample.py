@@ -24,6 +24,7 @@ from gesso import __version__
 from gesso.contract.family import Condition, Family
 from gesso.errors import GessoError, nearest
 from gesso.files import write_bytes
+from gesso.marks.context import falling_back
 from gesso.marks.credentials import same
 from gesso.marks.picture import as_pil, encode, sheet, to_uint8
 from gesso.marks.recipe import Moved, Original, Recipe, Rights, Taken
@@ -203,7 +204,8 @@ class Model:
 
     family: with the weights that draw. run: name of the run's folder; number: the run's. sha256: of the file of
     weights; step: when they were saved. notes: sentences about what had to be passed over when it was loaded. rights:
-    what the licences of its pictures come to, where that is known.
+    what the licences of its pictures come to, where that is known. home: where it was found, whose marks its pictures
+    get where nothing else is said.
     A pretrained pipeline is of no run: its number is 0, and run is what loads it, "diffusers:PLACE".
     """
 
@@ -214,6 +216,7 @@ class Model:
     step: int
     notes: list[str] = field(default_factory=list)
     rights: Rights | None = None
+    home: Path | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -312,7 +315,8 @@ class Pictures(Sequence[Drawn]):
         """One of the pictures as the bytes of a file, with its recipe unless that is not wanted."""
         how = self.model.recipe(drawn, self.knobs)
         source = "trainedAlgorithmicMedia" if drawn.taken is None else "compositeWithTrainedAlgorithmicMedia"
-        return encode(drawn.image, suffix, how, tell=recipe, source=source, quality=quality)
+        with falling_back(self.model.home):
+            return encode(drawn.image, suffix, how, tell=recipe, source=source, quality=quality)
 
 
 def slug(text: str, most: int = 40) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gesso.files import find_home
 
-__all__ = ["current", "imprinting"]
+__all__ = ["current", "falling_back", "imprinting"]
 
 _current: ContextVar[tuple[Path, Mapping[str, Any]] | None] = ContextVar("imprint", default=None)
 
@@ -31,6 +31,17 @@ def imprinting(home: Path, **changes: Any) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def falling_back(home: Path | None) -> Iterator[None]:
+    """The same where nothing else was set; None leaves it at the default home."""
+    token = _current.set((home, {})) if home is not None and _current.get() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            _current.reset(token)
 
 
 def current() -> tuple[Path, Mapping[str, Any]]:

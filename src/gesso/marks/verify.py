@@ -101,7 +101,7 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
         data = _bytes(path)
     except OSError as error:
         problem = f"It cannot be read: {error.strerror or error}."
-        return Verified(path, "unreadable", Credentials("unreadable"), notes=(problem,))
+        return Verified(path, "unreadable", Credentials("none"), notes=(problem,))
     credentials = _credentials(path, data, by, notes)
     xmp, aigc, unread = "", (), not data
     try:
@@ -130,7 +130,7 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
     if recipe is not None and watermark is not None and identify(recipe) != watermark:
         notes.append("Its watermark is of another picture than its recipe.")
     machine: Literal["signed", "said", ""] = ""
-    if credentials.good and credentials.source in TRAINED:
+    if credentials.good and (credentials.source in TRAINED or aigc):
         machine = "signed"
     elif source in TRAINED or aigc or watermark or settings is not None or isinstance(recipe, Recipe):
         machine = "said"

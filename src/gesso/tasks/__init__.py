@@ -177,20 +177,20 @@ TASKS: dict[str, Entry] = {
         "Rights",
         "Check, search and export the log of what was made here: each line vouches for those before it.",
     ),
-    "families": Entry(
-        "gesso.tasks.catalogue:Families",
-        "Look",
-        "List the model families, or tell all about one: what it is, needs, costs here, and its choices.",
-    ),
     "rights": Entry(
         "gesso.tasks.rights:RightsTask",
-        "Look",
+        "Rights",
         "Tell what may be done with a data set and what is made of it, as its licences say.",
     ),
     "withdraw": Entry(
         "gesso.tasks.withdraw:Withdraw",
-        "Make",
+        "Rights",
         "Withdraw pictures: take them out of a data set, and list the runs that learned from them.",
+    ),
+    "families": Entry(
+        "gesso.tasks.catalogue:Families",
+        "Look",
+        "List the model families, or tell all about one: what it is, needs, costs here, and its choices.",
     ),
     "list": Entry("gesso.tasks.runs:List", "Look", "List the data sets and the runs of your home folder."),
 }
@@ -305,7 +305,8 @@ def load(
     place = find_device(device)
     if str(ref).startswith(PRETRAINED):
         return _pipeline(str(ref).removeprefix(PRETRAINED).strip(), place, download)
-    found = Run.open(find_home(home), ref)
+    place_of = find_home(home)
+    found = Run.open(place_of, ref)
     tensors, facts = found.load_model()
     kind = family(found.family)
     with torch.random.fork_rng(devices=[]):  # first weights are drawn, then replaced: the caller's luck stays
@@ -319,7 +320,8 @@ def load(
     drawer = drawer.to(place).eval().requires_grad_(False)
     terms = of_record(found.record)
     rights = terms.short() if terms else None
-    return Model(drawer, found.root.name, found.number, sha256_of(weights), facts["step"], facts["notes"], rights)
+    digest = sha256_of(weights)
+    return Model(drawer, found.root.name, found.number, digest, facts["step"], facts["notes"], rights, place_of)
 
 
 def _pipeline(name: str, device: "torch.device", download: bool) -> "Model":

@@ -119,9 +119,10 @@ def pixels_of(path: Path) -> "np.ndarray":
 def _as_written(recipe: "Recipe | Work") -> dict[str, Any]:
     """Settings under which the same is done to the pixels, and nothing is signed or noted."""
     how = recipe.written
+    label = (how.label if how else None) or ""
     return {
-        "profile": "none", "text": (how.label if how else None) or "", "watermark": bool(how and how.watermark),
-        "corner": how.corner if how else None, "credentials": False, "ledger": False,
+        "profile": "cn" if label else "none", "text": label, "corner": how.corner if how else None,
+        "watermark": bool(how and how.watermark), "credentials": False, "ledger": False,
     }  # fmt: skip
 
 

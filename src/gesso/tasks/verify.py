@@ -41,6 +41,8 @@ class Verify(Task[VerifyOptions]):
         by, told = Imprint(home, read_choices(home)), list[dict[str, Any]]()
         paths = tasks.pictures_in(options.files)
         for number, path in enumerate(paths, 1):
+            if not path.is_file():
+                raise GessoError(f"There is no file {path}.")
             found = verify(path, by, _pixels(path) if options.watermark else None)
             if options.replay and found.recipe is not None:
                 from dataclasses import replace
