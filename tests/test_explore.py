@@ -29,6 +29,7 @@ from gesso.explore import (
 from gesso.explore.attributes import oklab
 from gesso.explore.sliders import corrected, principal, regressed, separated
 from gesso.families.gan import GAN
+from gesso.marks.credentials import same as same_file
 from gesso.marks.recipe import read_recipe
 from gesso.sample import draw
 from tests.conftest import CAPTIONS
@@ -341,7 +342,7 @@ def test_directions_of_a_run(tmp_path):
     assert moved.paths[0].read_bytes() != plain.paths[0].read_bytes()
     assert read_recipe(moved.paths[0]).moved.sliders == {one["name"]: min(one["high"], 1)}
     same = gesso.run("sample", like=moved.paths[0], out=tmp_path / "c.png", home=tmp_path)
-    assert same.paths[0].read_bytes() == moved.paths[0].read_bytes()
+    assert same_file(same.paths[0].read_bytes(), moved.paths[0].read_bytes())
     with pytest.raises(GessoError, match="takes everything"):
         gesso.run("sample", like=moved.paths[0], slide=(wish,), home=tmp_path)
 

@@ -292,11 +292,11 @@ def test_a_second_mark_takes_the_place_of_the_first(large):
 @pytest.mark.parametrize(
     "image",
     [
-        photograph(512, 512),
+        photograph(300, 256),
         jpeg(photograph(), 50),
         seen_through(),
-        np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8),
-        np.full((256, 256, 3), 77, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8),
+        np.full((160, 160, 3), 77, np.uint8),
         np.zeros((63, 500, 3), np.uint8),
         np.tile(np.random.default_rng(1).integers(0, 256, (128, 128, 1), np.uint8), (3, 3, 1)),
     ],

@@ -53,7 +53,7 @@ class Marks(Task[MarksOptions]):
 
     name = "marks"
     Options = MarksOptions
-    example = "gesso marks --profile eu --creator 'Ada Example'"
+    example = "gesso marks --profile eu --creator Ada"
 
     def run(self, options: MarksOptions, home: Path) -> Iterator[Event]:
         """Change what is named, and tell how it is then."""

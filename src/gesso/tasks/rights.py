@@ -54,7 +54,7 @@ class RightsTask(Task[RightsOptions]):
     name: ClassVar[str] = "rights"
     Options = RightsOptions
     positional: ClassVar[tuple[str, ...]] = ("dataset",)
-    example: ClassVar[str] = "gesso rights flowers --only meadow --licence CC-BY-4.0 --creator 'Ada Lovelace'"
+    example: ClassVar[str] = "gesso rights flowers --only meadow --licence CC-BY-4.0 --creator Ada"
 
     def run(self, options: RightsOptions, home: Path) -> Iterator[Event]:
         """Say what is to be said, and count; the Result's facts are the report."""
