@@ -14,6 +14,7 @@ def main() -> None:
     jobs += [["bench.finish_speed"]]
     if available() != ["blossoms"]:  # these want real pictures
         jobs += [["bench.ladder"], ["bench.copies"], ["bench.originality"], ["bench.tiles"], ["bench.holes"]]
+        jobs += [["bench.watermark"]]
     for module, *words in jobs:
         print(f"\n== python -m {' '.join([module, *words])}", flush=True)
         subprocess.run([sys.executable, "-m", module, *words], check=True)
