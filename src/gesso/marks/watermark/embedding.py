@@ -12,6 +12,8 @@ from gesso.marks.watermark.view import Plane, activities, folded, lightness, mas
 __all__ = ["embed"]
 
 SMALLEST = 128  # pixels of the shorter side
+FEW = 64  # colours that make a palette
+SOME = 4096  # pixels that are looked at first
 JUDGED = 1024  # pixels of each side in the middle of a large picture, by which its mark is judged
 FAINTEST = 38.3  # decibels of PSNR; bytes being rounded takes some hundredths
 STRENGTHS = ((0.7, 41.5), (1.0, 40.0), (1.4, FAINTEST))  # of what textures add, and the PSNR to keep, in turn
@@ -26,7 +28,7 @@ Picture = UInt8[np.ndarray, "h w c"]
 
 
 def embed(image: Picture, payload: int) -> Picture | None:
-    """A picture with 64 bits laid into it, None where they could not be read back: it is too small or too flat.
+    """A picture with 64 bits laid into it, None where it is too small, of few colours, or so flat that nothing holds.
 
     image: `h w c`; 1, 3 or 4 channels, premultiplied. The same picture and payload give the same bytes. Alpha, and
     colours where it is 0, stay as they are. PSNR is at least 38 dB.
@@ -36,7 +38,7 @@ def embed(image: Picture, payload: int) -> Picture | None:
     """
     if not 0 <= payload < 1 << 64:
         raise ValueError(f"a payload is 0 to 2⁶⁴ − 1, not {payload}")
-    if min(image.shape[:2]) < SMALLEST:
+    if min(image.shape[:2]) < SMALLEST or of_few_colours(image):
         return None
     middle = _middle(*image.shape[:2])
     light = lightness(image)
@@ -61,6 +63,14 @@ def embed(image: Picture, payload: int) -> Picture | None:
     marked = added(image, change)
     found = read(lightness(marked[middle]))
     return marked if found and (found.payload, found.turned, found.mirrored) == (payload, 0, False) else None
+
+
+def of_few_colours(image: Picture) -> bool:
+    """Whether it is pixel art or the like, which is made of a palette and must keep it."""
+    place = np.array([1, 1 << 8, 1 << 16, 1 << 24][: image.shape[2]], np.uint32)
+    colours = image.reshape(-1, image.shape[2]).astype(np.uint32) @ place
+    some = colours[:: max(len(colours) // SOME, 1)]
+    return len(np.unique(some)) <= FEW and len(np.unique(colours)) <= FEW
 
 
 def informed(payload: int, host: Waves, answer: Waves) -> Waves:
