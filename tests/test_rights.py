@@ -644,3 +644,16 @@ def test_share_alikes_that_go_together_do_so_for_all():
         together_ = goes_into(one, other) or goes_into(other, one)
         mixed = LICENCES[one].commercial != LICENCES[other].commercial
         assert conflict == (mixed or not together_), (one, other)
+
+
+def test_withdrawing_tells_what_the_ledger_knows(tmp_path):
+    """Works by the runs that saw a picture, and works that have patches of it in them."""
+    gesso.run("import", source="blossoms", count=6, size="16", name="six", home=tmp_path)
+    options = {"family": "gan", "images": "16", "set": ("width=8", "critic_width=8", "latent=8")}
+    gesso.run("train", dataset="six", **options, home=tmp_path)
+    gesso.run("sample", run="1", count=2, seed=1, finish=False, home=tmp_path)
+    path = gesso.run("sample", run="1", count=1, seed=5, size=48, home=tmp_path).paths[0]
+    part = read_recipe(path).taken.parts[0].source
+    found = gesso.run("withdraw", dataset="six", picture=[part], dry_run=True, home=tmp_path)
+    assert found.facts["drawn"] == {"by_runs": 3, "with_patches": 1}
+    assert "3 by these runs, 1 with patches" in found.text

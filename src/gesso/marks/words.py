@@ -51,7 +51,8 @@ def _signed(found: "Verified") -> list[str]:
     more = f" With {one.generator}." if one.generator else ""
     made = f" Made from {', '.join(one.parents[:6])}." if one.parents else ""
     data = one.assertions.get("gesso.data")
-    rights = f" Its model's pictures: {data['verdict']}" if isinstance(data, dict) and data.get("verdict") else ""
+    verdict = str(data.get("verdict") or "") if isinstance(data, dict) else ""
+    rights = f" Of its model's pictures: {verdict[:1].lower()}{verdict[1:]}" if verdict else ""
     return [f"Content Credentials: hold; {by}.{more}{made}{rights}"]
 
 

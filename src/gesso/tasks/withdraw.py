@@ -68,8 +68,23 @@ class Withdraw(Task[WithdrawOptions]):
             "dataset": pack.name, "dry_run": options.dry_run, "removed": gone and not options.dry_run,
             "pictures": [{"sha256": sha256, "source": source} for sha256, source in sorted(files.items())],
             "rows": list(rows), "runs": witness.saw, "unknown": witness.unknown, "elsewhere": elsewhere,
+            "drawn": _drawn(home, witness),
         }  # fmt: skip
         yield Result(_page(facts, pack.count), facts=facts)
+
+
+def _drawn(home: Path, witness: "_Witness") -> dict[str, int]:
+    """How many works in the ledger are by these runs, and how many have patches of these files in them."""
+    from gesso.marks.imprint import Imprint, read_choices
+
+    runs, names = {one["run"] for one in witness.saw}, set(witness.files.values())
+    found = {"by_runs": 0, "with_patches": 0}
+    for entry in Imprint(home, read_choices(home)).ledger.entries():
+        recipe = entry.get("recipe") or {}
+        found["by_runs"] += recipe.get("run") in runs
+        parts = (recipe.get("taken") or {}).get("parts") or ()
+        found["with_patches"] += any(one.get("source") in names for one in parts)
+    return found
 
 
 def _found(word: str, pack: "Pack", known: Mapping[str, dict[str, Any]]) -> dict[str, str]:
@@ -242,11 +257,11 @@ def _page(facts: Mapping[str, Any], count: int) -> str:
     """What was done, and which runs saw the pictures, in words."""
     files, rows, name = len(facts["pictures"]), len(facts["rows"]), facts["dataset"]
     if facts["dry_run"]:
-        lines = [f"{rows:,} of {count:,} pictures of '{name}' would be taken out (of {files:,} files)."]
+        lines = [f"{rows:,} of {count:,} pictures of '{name}' would be taken out (files: {files:,})."]
     elif facts["removed"]:
         lines = [f"All {rows:,} pictures of '{name}' are withdrawn, so the data set is removed."]
     elif rows:
-        lines = [f"{rows:,} of {count:,} pictures of '{name}' are withdrawn (of {files:,} files)."]
+        lines = [f"{rows:,} of {count:,} pictures of '{name}' are withdrawn (files: {files:,})."]
     else:
         lines = [f"No picture of '{name}' is of the {files:,} files named; they were withdrawn before."]
     if facts["runs"]:
@@ -262,4 +277,8 @@ def _page(facts: Mapping[str, Any], count: int) -> str:
         lines += [f"  {one['run']}: {one['why']}" for one in facts["unknown"]]
     if facts["elsewhere"]:
         lines.append(f"The same files are in other data sets, too: {', '.join(facts['elsewhere'])}.")
+    drawn = facts["drawn"]
+    if any(drawn.values()):
+        by, patched = drawn["by_runs"], drawn["with_patches"]
+        lines.append(f"Works in the ledger: {by:,} by these runs, {patched:,} with patches of it in them.")
     return "\n".join(lines)
