@@ -204,9 +204,7 @@ def _generator(manifest: dict[str, Any]) -> str:
     return str(manifest.get("claim_generator") or "")[:200]
 
 
-def _actions(
-    at: str, source: str | None, task: str, ingredients: list[tuple[str, Parent]]
-) -> list[dict[str, Any]]:
+def _actions(at: str, source: str | None, task: str, ingredients: list[tuple[str, Parent]]) -> list[dict[str, Any]]:
     """What was done, in order: opened and edited, or created and placed."""
     by: dict[str, Any] = {"when": at, "softwareAgent": {"name": "Gesso", "version": __version__}}
     how = {"parameters": {"gesso.task": task}} if task else {}

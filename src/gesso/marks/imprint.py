@@ -172,7 +172,8 @@ class Stamp:
         if self.recipe is None or (quality is None and not self.text and not self.watermark):
             return self.recipe
         corner = self.by.choices.corner if self.text else None
-        how = Written(quality=quality, label=self.text, corner=corner, watermark=self.watermark)
+        said = self.id if self.watermark else None
+        how = Written(quality=quality, label=self.text, corner=corner, watermark=self.watermark, id=said)
         self.recipe = self.recipe.model_copy(update={"written": how})
         return self.recipe
 

@@ -120,6 +120,7 @@ class Written(Options):
     label: Word | None = Field(default=None, description="Words of the visible label, where it has one.")
     corner: Word | None = Field(default=None, description="Where the visible label is.")
     watermark: bool = Field(default=False, description="Whether a watermark is in the pixels.")
+    id: str | None = Field(default=None, pattern="^[0-9a-f]{16}$", description="What that watermark says.")
 
 
 Name = Annotated[str, StringConstraints(max_length=120)]

@@ -127,7 +127,7 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
     entry, written = _in_ledger(by, data, recipe, watermark, notes)
     if credentials.good and not written and _known(by, credentials.instance):
         credentials = replace(credentials, state="invalid", problems=(*credentials.problems, "ledger"))
-    if recipe is not None and watermark is not None and identify(recipe) != watermark:
+    if recipe is not None and watermark is not None and _id_of(recipe) != watermark:
         notes.append("Its watermark is of another picture than its recipe.")
     machine: Literal["signed", "said", ""] = ""
     if credentials.good and (credentials.source in TRAINED or aigc):
@@ -207,6 +207,11 @@ def _broken(data: bytes) -> bool:
     return False
 
 
+def _id_of(recipe: Recipe | Work) -> str:
+    """What a picture's watermark should say: as its recipe notes, for a newer Gesso may have made another of it."""
+    return (recipe.written.id if recipe.written else None) or identify(recipe)
+
+
 def _recipe(path: Path, notes: list[str]) -> Recipe | Work | None:
     try:
         return read_recipe(path)
@@ -225,7 +230,7 @@ def _in_ledger(
         entry = by.ledger.find(digest, "sha256")
         if entry is not None:
             return entry, True
-        for id in (watermark, identify(recipe) if recipe is not None else None):
+        for id in (watermark, _id_of(recipe) if recipe is not None else None):
             if id is not None and (entry := by.ledger.find(id)) is not None:
                 return entry, False
     except (GessoError, OSError) as error:
