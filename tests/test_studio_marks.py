@@ -257,3 +257,42 @@ def test_a_picture_is_verified_by_the_home_that_is_named(tmp_path, saved):
         found = verified(str(saved), "a.png", str(tmp_path / "new"), False)
     assert found["verdict"] == "valid"  # signed by one who is not known there
     assert found["ledger"] is None
+
+
+def test_a_data_set_and_its_runs_tell_what_may_be_done(client, tmp_path):
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    rows = ["file_name,licence,creator", "0.png,CC-BY-NC-4.0,Ada", "1.png,CC0,", "2.png,CC0,", "3.png,,"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    client.wait(client.import_pictures(tmp_path, "mixed", size="32"))
+    rights = client.get("/api/datasets/mixed")["rights"]
+    assert (rights["commercial"], rights["attribution"], rights["unknown"]) == ("no", True, 1)
+    assert rights["licences"]["CC0-1.0"] == 2
+    assert "not allowed" in rights["verdict"]
+    run = client.wait(client.ask("train", dataset="mixed", family="gan", minutes=0.02))["run"]
+    learned = client.get(f"/api/runs/{int(run[:4])}")["rights"]
+    assert learned["commercial"] == "no"
+    assert learned["verdict"] == rights["verdict"]
+
+    asked = client.wait(client.ask("withdraw", dataset="mixed", picture=["0"], dry_run=True))["result"]["facts"]
+    assert [one["run"] for one in asked["runs"]] == [run]
+    assert client.get("/api/datasets/mixed")["count"] == 4
+    client.wait(client.ask("withdraw", dataset="mixed", picture=[asked["pictures"][0]["sha256"]]))
+    left = client.get("/api/datasets/mixed")
+    assert (left["count"], left["rights"]["attribution"]) == (3, False)
+    assert client.get(f"/api/runs/{int(run[:4])}")["rights"]["commercial"] == "no"  # as it was when it was trained
+
+
+def test_the_label_is_drawn_as_it_will_be(client):
+    def drawn_with(**asked):
+        data = client.request("GET", "/api/marks/label", params=asked).content
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int16)
+
+    plainly, there = drawn_with(), drawn_with(text="AI生成", corner="top-left")
+    apart = np.argwhere(np.abs(plainly - there).max(-1) > 0)
+    assert len(apart) > 100
+    assert apart[:, 0].max() < 100
+    assert apart[:, 1].max() < 160
+    with pytest.raises(GessoError, match="cannot draw '水'"):
+        drawn_with(text="水印")

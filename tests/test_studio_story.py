@@ -1,4 +1,4 @@
-"""The whole story in a real browser, as a designer does it: bring, train, explore, repair, keep, find, take away."""
+"""The whole story in a real browser, as a designer does it: bring, train, explore, repair, keep, find, verify."""
 
 import shutil
 import zipfile
@@ -157,3 +157,19 @@ def test_the_whole_story(page, tmp_path):
     download.value.save_as(target)
     with zipfile.ZipFile(target) as archive:
         assert filled["name"] in archive.namelist()
+        archive.extract(filled["name"], tmp_path)
+
+    # Whoever is given it sees where it is from, and that it was not changed; of another that was, that too.
+    given = tmp_path / filled["name"]
+    data = bytearray(given.read_bytes())
+    data[data.index(b"IDAT") + 40] ^= 1
+    given.with_name("other.png").write_bytes(data)
+    page.keyboard.press("Escape")  # out of the export
+    page.get_by_role("link", name="Verify").first.click()
+    page.get_by_role("heading", name="Verify").wait_for()
+    with page.expect_file_chooser() as chooser:
+        press("Choose files")
+    chooser.value.set_files([str(given), str(given.with_name("other.png"))])
+    expect(page.get_by_text("Signed by someone trusted here, and unchanged")).to_be_visible()
+    expect(page.get_by_text("This very file was written here")).to_be_visible()
+    expect(page.get_by_role("button", name="other.png").filter(has_text="Changed")).to_be_visible()

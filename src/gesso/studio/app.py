@@ -29,7 +29,7 @@ from gesso.studio.routes.uploads import TooLarge
 __all__ = ["STATIC", "made", "pages"]
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("pictures", "train", "explore", "canvas", "gallery", "jobs")
+PAGES = ("pictures", "train", "explore", "canvas", "gallery", "verify", "jobs")
 UNBUILT = "The pages of the studio are not built. Build them: make studio. Its API is at /api/docs."
 
 

@@ -128,6 +128,20 @@ class Client:
                 self.request("PUT", f"/api/stages/{stage}/files", params={"path": inside}, content=content)
         return self.ask("import", source=f"stage:{stage}", name=name, **options)
 
+    def verify(self, path: str | Path, watermark: bool = True) -> dict[str, Any]:
+        """All that a file says of where it is from, and whether it holds; it is sent there, and not kept."""
+        place = Path(path).expanduser()
+        asked = {"name": place.name, "watermark": watermark}
+        return self.request("POST", "/api/verify", params=asked, content=place.read_bytes()).json()
+
+    def marks(self) -> dict[str, Any]:
+        """What marks pictures get there, and who signs."""
+        return self.get("/api/marks")
+
+    def set_marks(self, **choices: Any) -> dict[str, Any]:
+        """Change some of it, such as profile="eu"; what is not named stays. Returns how it is then."""
+        return self.request("PUT", "/api/marks", json=choices).json()
+
     def save(self, picture: str, folder: str | Path) -> Path:
         """Fetch a picture of the gallery into a folder, as it is; returns its path."""
         from gesso.files import write_bytes

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gesso.data import Pack, open_pack, pack_names
+from gesso.data.terms import of_record
 from gesso.errors import GessoError
 from gesso.store import Run, list_runs
 
@@ -38,7 +39,7 @@ def dataset(pack: Pack) -> dict[str, Any]:
         "name": pack.name, "count": pack.count, "width": pack.width, "height": pack.height, "channels": pack.channels,
         "labels": list(pack.labels), "captions": sum(bool(text) for text in pack.captions), "pairs": pack.pairs,
         "fingerprint": pack.fingerprint, "created": pack.meta.get("created", ""), "bytes": size_of(pack.path),
-        "rights": pack.rights(), "palette": _palettes[pack.fingerprint], "problem": None,
+        "rights": _rights(pack.rights()), "palette": _palettes[pack.fingerprint], "problem": None,
         "cover": [picture_url(pack, index) for index in picks],
     }  # fmt: skip
 
@@ -47,6 +48,18 @@ def whole_dataset(pack: Pack) -> dict[str, Any]:
     """One with the report of its import."""
     rejected = _json_lines(pack.path / "rejected.jsonl", 500)
     return {**dataset(pack), "report": pack.meta.get("summary", {}), "rejected": rejected}
+
+
+def _rights(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What licences come to, at a glance. told: facts of a report (`gesso.data.terms`)."""
+    glance = (
+        "consent", "commercial", "derivatives", "attribution", "share_alike", "conflicts", "unknown", "verdict",
+        "reasons",
+    )  # fmt: skip
+    return {
+        "licences": dict(list(told["licences"].items())[:20]), "creators": told["creators"][:20],
+        **{name: told[name] for name in glance},
+    }  # fmt: skip
 
 
 def picture_url(pack: Pack, index: int) -> str:
@@ -58,7 +71,7 @@ def item(pack: Pack, index: int) -> dict[str, Any]:
     """What is known of one of its pictures."""
     known = pack.items[index]
     size = known.get("size") or [pack.width, pack.height]
-    words = ("label", "text", "source", "licence", "creator", "consent")
+    words = ("label", "text", "source", "licence", "creator", "origin", "consent")
     return {
         "index": index, **{name: known.get(name) or "" for name in words}, "width": size[0], "height": size[1],
         "url": picture_url(pack, index),
@@ -98,13 +111,14 @@ def whole_run(one: Run, jobs: Mapping[str, str]) -> dict[str, Any]:
     """One, with how it was begun, its grids, and its measures."""
     record = one.record
     samples = sorted(one.samples.glob("*.png")) if one.samples.is_dir() else []
-    measures = None
+    report, measures = of_record(record), None
     if (one.root / "measures.json").is_file():
         measures = json.loads((one.root / "measures.json").read_bytes())
     return {
         **run(one, jobs), "preset": record.get("preset"), "config": record.get("config") or {},
         "seed": record.get("seed"), "reasons": record.get("reasons") or [], "data": record.get("data") or {},
         "engine": record.get("engine") or {}, "measures": measures,
+        "rights": None if report is None else {**_rights(report.facts()), "count": report.count},
         "samples": [
             {"seen": int(path.stem), "url": f"/api/runs/{one.number}/samples/{path.name}"}
             for path in samples if path.stem.isdecimal()

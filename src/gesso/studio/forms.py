@@ -17,17 +17,21 @@ from gesso.contract.task import Task
 from gesso.data.choices import BUILT_IN
 from gesso.tasks import TASKS, task
 
-__all__ = ["Form", "form", "forms"]
+__all__ = ["KEEPERS", "Form", "form", "forms"]
 
 Ref = Annotated[str, StringConstraints(pattern=r"^(picture|upload):[0-9a-z]{1,64}$")]
 Stage = Annotated[str, StringConstraints(pattern=rf"^(stage:[0-9a-z]{{1,64}}|{BUILT_IN})$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\:]*$", max_length=120)]  # no path, no place on a network
 MaybeRef = Annotated[str | None, StringConstraints(pattern=r"^(picture|upload):[0-9a-z]{1,64}$")]
 MaybeRefs = Annotated[tuple[Ref, ...] | None, Len(1)]
+Digits = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{0,64}$")]
 Scene = dict[str, Any]
 
 HIDDEN = {"out", "prompts", "network", "audio", "on_beats", "workers", "processes", "tensorboard", "layers"}
-HIDDEN_OF = {"demo": {"data"}}  # paths where others have names
+HIDDEN_OF = {  # paths where others have names, and paths that are said on the command line alone
+    "demo": {"data"}, "marks": {"key", "certificate", "anchors"}, "replay": {"look", "keep"},
+}  # fmt: skip
+KEEPERS = {"ledger"}  # tasks whose `out` is a file to export to, which has a route of its own
 KINDS = {  # what a field holds, where its type does not tell
     "run": "run", "runs": "runs", "fork": "run", "resume": "run", "dataset": "dataset", "data": "dataset",
     "seeds": "seeds", "seed": "seed", "size": "size", "to": "size", "set": "settings", "mask": "mask",
@@ -103,6 +107,8 @@ def _kind(name: str, key: str, annotation: Any) -> tuple[str, Any]:
     kind = "mask" if key in MASKS.get(name, ()) else KINDS.get(key)
     if name == "import" and key == "source":
         return "stage", Stage
+    if name == "ledger" and key == "find":
+        return "text", Digits
     if name == "train" and key == "source":
         return "dataset", Name
     if kind == "scene":

@@ -13,7 +13,7 @@ from gesso.files import write_json
 from gesso.studio.again import from_recipe
 from gesso.studio.database import Database, pictures, uploads
 from gesso.studio.folders import Folders, Missing, emptied, new_id, now
-from gesso.studio.forms import form
+from gesso.studio.forms import KEEPERS, form
 from gesso.studio.pixels import Pool, reencode, settings
 
 __all__ = ["Given", "slugged"]
@@ -115,7 +115,7 @@ class Given:
 
         asked = form(task)
         out = asked.resolved(options, file, folder, scene)
-        if "out" in asked.task.Options.model_fields:
+        if "out" in asked.task.Options.model_fields and task not in KEEPERS:
             results.mkdir(parents=True, exist_ok=True)
             out["out"] = str(results)
         return out

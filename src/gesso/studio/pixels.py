@@ -69,12 +69,14 @@ def _follow() -> None:
 
 
 def reencode(path: str, name: str, out: str) -> dict[str, Any]:
-    """Pixels alone, as a PNG: what a page sent is never served as it came. Returns what is known of it.
+    """Pixels, as a PNG: what a page sent is never served as it came. Returns what is known of it.
 
+    That a machine made it is kept, where it says so: the digital source type of the IPTC and the AIGC label, as XMP.
     Raises GessoError when it is no whole picture.
     """
     import numpy as np
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     from gesso.data.picture import open_picture
     from gesso.files import sha256_of, write_bytes
@@ -84,13 +86,36 @@ def reencode(path: str, name: str, out: str) -> dict[str, Any]:
     except GessoError as error:
         reason = error.problem.partition("cannot be read: ")[2] or error.problem
         raise GessoError(f"{name} cannot be read: {reason}", "Give a whole picture, such as a PNG or a JPEG.") from None
-    data = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(opened.image)).save(data, "PNG", compress_level=1)
+    data, texts = io.BytesIO(), PngInfo()
+    if (told := _labels(Path(path))) is not None:
+        texts.add_itxt("XML:com.adobe.xmp", told)
+    Image.fromarray(np.ascontiguousarray(opened.image)).save(data, "PNG", compress_level=1, pnginfo=texts)
     write_bytes(out, data.getvalue())
     high, wide, channels = opened.image.shape
     return {
         "width": wide, "height": high, "channels": channels, "notes": opened.notes, "sha256": sha256_of(out),
     }  # fmt: skip
+
+
+def _labels(path: Path) -> str | None:
+    """An XMP packet with what a file says of being made by a machine, in XMP, EXIF or credentials; None without it."""
+    from gesso import __version__
+    from gesso.marks.credentials import read
+    from gesso.marks.label import aigc_in, packet, source_in
+    from gesso.marks.reading import said
+    from gesso.marks.recipe import TRAINED, USER_COMMENT, comment_of, told_by, xmp_of
+
+    try:
+        told = told_by(path)  # whatever the file is called
+        xmp, text = xmp_of(told.texts), told.texts.get("AIGC")
+        labels = aigc_in(xmp, text if isinstance(text, str) else "", comment_of(told.exif.get(USER_COMMENT)) or "")
+    except GessoError:
+        xmp, labels, _ = said(path)
+    sources = [source_in(xmp), read(path).source if b"jumb" in path.read_bytes() else None]
+    source = next((one for one in sources if one in TRAINED), next(filter(None, sources), None))
+    if source is None and not labels:
+        return None
+    return packet(__version__, source, aigc=labels[0] if labels else None).decode()
 
 
 def look(path: str) -> dict[str, Any]:
@@ -172,7 +197,7 @@ def _picture(place: Path, suffix: str) -> dict[str, Any]:
         return {}
     found = {"kind": kind, "width": width, "height": height, "colours": colours, "lab": lab}
     try:
-        recipe = read_recipe(place) if suffix in ("png", "jpg", "jpeg", "webp", "avif") else None
+        recipe = read_recipe(place)
     except GessoError:
         recipe = None
     if recipe is not None:

@@ -184,6 +184,11 @@ export const api = {
     /** The same again, or with another seed; null: a new one. */
     again: (id: string, seed?: number | null) =>
       post<T.Job>(`/api/pictures/${part(id)}/again`, seed === undefined ? {} : { seed }),
+    /** What its file says, and what of it holds. watermark: look for one in the pixels, which takes a moment. */
+    verify: (id: string, watermark: boolean) =>
+      get<T.Verified>(`/api/pictures/${part(id)}/verify`, { watermark: String(watermark) }),
+    /** Make it again from its recipe, and compare: the job's facts tell. */
+    replay: (id: string) => post<T.Job>(`/api/pictures/${part(id)}/replay`),
     mark: (pictures: string[], values: { starred?: boolean; add?: string; remove?: string }) =>
       post<{ changed: number }>('/api/pictures/mark', { pictures, ...values }),
   },
@@ -193,6 +198,21 @@ export const api = {
     add: (name: string) => post<T.Board>('/api/boards', { name }),
     rename: (id: string, name: string) => ask<T.Board>('PATCH', `/api/boards/${part(id)}`, { json: { name } }),
     drop: (id: string) => ask<void>('DELETE', `/api/boards/${part(id)}`),
+  },
+
+  /** What any file says of where it is from; nothing of it is kept. */
+  verify: (file: File, watermark: boolean, onProgress?: (share: number) => void, signal?: AbortSignal) =>
+    send<T.Verified>('POST', url('/api/verify', { name: file.name, watermark: String(watermark) }), file, onProgress, signal),
+
+  marks: {
+    get: () => get<T.Marks>('/api/marks'),
+    change: (choices: Partial<T.MarkChoices>) => ask<T.Marks>('PUT', '/api/marks', { json: choices }),
+    /** A small picture with the visible label as it would be drawn. */
+    label: async (text: string, corner: T.Corner, signal?: AbortSignal) => {
+      const answer = await fetch(url('/api/marks/label', { text, corner }), { signal, credentials: 'same-origin' })
+      if (!answer.ok) throw failed(answer.status, await answer.text())
+      return answer.blob()
+    },
   },
 
   /** The settings in any picture, of which nothing is kept. */

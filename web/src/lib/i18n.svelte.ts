@@ -158,6 +158,11 @@ export function list(parts: string[]): string {
   return new Intl.ListFormat(i18n.locale, { type: 'conjunction' }).format(parts)
 }
 
+/** Sentences one after the other; empty ones are left out. */
+export function sentences(...parts: string[]): string {
+  return parts.filter(Boolean).join(i18n.language === 'zh' ? '' : ' ')
+}
+
 // Tasks and their fields, whose own words are English and come from the studio.
 
 /** "hold_out" as "Hold out". */

@@ -1,6 +1,6 @@
 /** Where in the studio one is: the address of the page, no more. Links are plain <a href="/…">. */
 
-export const PAGES = ['pictures', 'train', 'explore', 'canvas', 'gallery', 'jobs'] as const
+export const PAGES = ['pictures', 'train', 'explore', 'canvas', 'gallery', 'verify', 'jobs'] as const
 export type Page = (typeof PAGES)[number]
 
 class Router {

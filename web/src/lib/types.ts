@@ -7,6 +7,7 @@ export type * from './types/datasets'
 export type * from './types/gallery'
 export type * from './types/jobs'
 export type * from './types/live'
+export type * from './types/marks'
 export type * from './types/runs'
 export type * from './types/tasks'
 

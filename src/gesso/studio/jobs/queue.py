@@ -382,7 +382,8 @@ class Jobs:
             workflow.enqueue(row["lane"])
 
     def _refresh(self, row: dict[str, Any]) -> None:
-        kind = {"import": "datasets", "train": "runs", "demo": "runs"}.get(row["task"])
+        sets, runs = ("import", "rights", "withdraw"), ("train", "demo")
+        kind = "datasets" if row["task"] in sets else "runs" if row["task"] in runs else None
         if kind is not None:
             self._events.tell(kind, {})
 

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from gesso.studio.routes import datasets, events, gallery, jobs, live, runs, session, tasks, uploads
+from gesso.studio.routes import datasets, events, gallery, jobs, live, marks, runs, session, tasks, uploads
 
 __all__ = ["routers"]
 
 
 def routers() -> list[APIRouter]:
     """All routes below /api."""
-    return [one.router() for one in (session, tasks, jobs, events, uploads, datasets, runs, gallery, live)]
+    return [one.router() for one in (session, tasks, jobs, events, uploads, datasets, runs, gallery, marks, live)]

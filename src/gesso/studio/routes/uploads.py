@@ -12,7 +12,7 @@ from gesso.errors import GessoError
 from gesso.files import explained
 from gesso.studio.routes.common import FOREVER, Here, Key, served
 
-__all__ = ["TooLarge", "router"]
+__all__ = ["MOST", "RAW", "Name", "TooLarge", "received", "router"]
 
 MOST = 64 << 20  # bytes of a picture
 MOST_STAGED = 4 << 30  # bytes of a file to be imported, such as an archive
@@ -34,7 +34,7 @@ def router() -> APIRouter:
         """A picture of any format, its bytes as the body: its pixels are kept, and what its recipe tells."""
         with tempfile.TemporaryDirectory(dir=here.folders.uploads, prefix=".coming-") as folder:
             path = Path(folder) / "file"
-            await _receive(request, path, MOST, here.folders.home)
+            await received(request, path, MOST, here.folders.home)
             row = await asyncio.to_thread(here.given.upload, path, name)
             recipe = await asyncio.to_thread(here.given.settings, path)
         return {**row, "url": f"/api/uploads/{row['id']}", "recipe": recipe}
@@ -50,7 +50,7 @@ def router() -> APIRouter:
         """How a picture was made, by what it says itself; nothing is kept."""
         with tempfile.TemporaryDirectory(dir=here.folders.uploads, prefix=".coming-") as folder:
             path = Path(folder) / "file"
-            await _receive(request, path, MOST, here.folders.home)
+            await received(request, path, MOST, here.folders.home)
             return {"recipe": await asyncio.to_thread(here.given.settings, path)}
 
     @routes.post("/stages", status_code=201)
@@ -63,7 +63,7 @@ def router() -> APIRouter:
         """One of them, its bytes as the body. path: its name, with those of the folders that it is in."""
         target = here.given.staged(key, path)
         await asyncio.to_thread(_prepare, target)
-        await _receive(request, target, MOST_STAGED, here.folders.home)
+        await received(request, target, MOST_STAGED, here.folders.home)
         return Response(status_code=204)
 
     @routes.delete("/stages/{key}", status_code=204)
@@ -86,7 +86,7 @@ def _prepare(target: Path) -> None:
         raise GessoError(f"A file and a folder of this import are both called {target.name}.")
 
 
-async def _receive(request: Request, path: Path, most: int, home: Path) -> None:
+async def received(request: Request, path: Path, most: int, home: Path) -> None:
     """Write the body to a file, piece by piece; raises TooLarge, and GessoError when the disk is full."""
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > most:

@@ -4,7 +4,17 @@ export interface Rights {
   licences: Record<string, number>
   creators: string[]
   consent: number
+  commercial: Answer
+  derivatives: Answer
+  attribution: boolean
+  share_alike: string[]
+  conflicts: string[]
+  unknown: number
+  verdict: string
+  reasons: string[]
 }
+
+export type Answer = 'yes' | 'no' | 'unknown'
 
 export interface Dataset {
   name: string

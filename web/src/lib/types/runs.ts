@@ -1,5 +1,6 @@
 /** Trainings, and what their models can be asked to draw. */
 
+import type { Rights } from './datasets'
 import type { Schema } from './tasks'
 
 export interface Warning {
@@ -66,6 +67,8 @@ export interface RunDetail extends Run {
   layers: number
   source: boolean
   measures: Record<string, unknown> | null
+  /** What its data said when it was trained; null where nothing was noted. */
+  rights: (Rights & { count: number }) | null
   data: { name?: string; fingerprint?: string; count?: number; held_out?: number }
   engine: { device?: string; precision?: string; threads?: number }
 }
