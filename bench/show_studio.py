@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tests.serving import Server
 
+import gesso
 from bench.data import OUT
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs" / "pictures" / "studio"
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
-PAGES = ["pictures", "train", "explore", "canvas", "gallery", "jobs"]
+PAGES = ["pictures", "train", "explore", "canvas", "gallery", "verify", "jobs"]
 
 
 def brush(page: "Page") -> None:
@@ -51,6 +52,9 @@ def main() -> None:
     options = parser.parse_args()
     DOCS.mkdir(parents=True, exist_ok=True)
     (OUT / "studio").mkdir(parents=True, exist_ok=True)
+    drawn = gesso.run(
+        "sample", home=options.home, run=str(options.run), count=1, seed=1, out=OUT / "studio" / "signed"
+    ).paths[0]
     with Server(options.home) as server, server.client() as client, sync_playwright() as play:
         places = {name: f"/{name}" for name in PAGES}
         places["train"] = f"/train/{options.run}"
@@ -76,6 +80,9 @@ def main() -> None:
                         time.sleep(2.5)
                         if name == "canvas":
                             brush(page)
+                        if name == "verify":
+                            page.locator("input[type=file]").set_input_files(drawn)
+                            time.sleep(4)
                         shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
                         stem = f"{name}-{size}-{theme}-{language}"
                         shown.save(OUT / "studio" / f"{stem}.png")

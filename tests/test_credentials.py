@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,6 +158,13 @@ def test_a_damaged_parent_is_named_alone(tmp_path):
     assert read_bytes(data).parents == ("broken.png",)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are Linux's")
+def test_a_parent_with_a_name_that_is_no_unicode(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff.png")
+    odd.write_bytes(made("png"))
+    assert read_bytes(encode(picture(3), "png", None, source="composite", parents=[odd])).parents == ("?.png",)
+
+
 # --- who signs ---
 
 
@@ -282,13 +291,11 @@ def test_an_expired_certificate_does_not_hold(tmp_path):
 
 def test_a_key_that_cannot_be_read_is_a_sentence(home, monkeypatch):
     made("png")
-    import os
-
     if os.geteuid() == 0:  # root reads everything
         (home / "marks" / "identity.pem").write_bytes(b"nothing")
     else:
         (home / "marks" / "identity.pem").chmod(0)
-    with pytest.raises(GessoError, match=r"identity\.pem"):
+    with pytest.raises(GessoError, match=r"identity\.pem.*move it away"):
         made("png")
 
 
@@ -364,6 +371,7 @@ def test_whose_label_it_is(tmp_path):
         '{"AIGC":{"Label":"1","ContentProducer":"a"}}',
         '{"Label":"1","ContentProducer":"a"}',
         '<rdf:Description TC260:AIGC="{&quot;Label&quot;:&quot;1&quot;,&quot;ContentProducer&quot;:&quot;a&quot;}"/>',
+        """<rdf:Description TC260:AIGC='{"Label":"1","ContentProducer":"a"}'/>""",
     ],
 )
 def test_labels_of_others_in_every_form(text):
@@ -470,3 +478,15 @@ def test_settings_are_kept_and_damaged_ones_are_a_sentence(home):
         imprint()
     assert Imprint(home, MarkChoices()).producer.startswith("Gesso-")
     assert Parent(Path("a"), "inputTo").role == "inputTo"
+
+
+def test_what_says_it_by_its_credentials_alone_is_composed_as_such(tmp_path):
+    from gesso.marks.work import mark_of
+
+    out = io.BytesIO()
+    Image.fromarray(picture()).save(out, "PNG")
+    who, at = own(tmp_path / "marks"), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    (tmp_path / "a.png").write_bytes(sign(out.getvalue(), "png", who, at=at, source="trainedAlgorithmicMedia"))
+    (tmp_path / "b.png").write_bytes(out.getvalue())
+    assert mark_of("composite", [tmp_path / "b.png"]) == "composite"
+    assert mark_of("composite", [tmp_path / "a.png"]) == "compositeWithTrainedAlgorithmicMedia"

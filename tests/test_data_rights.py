@@ -202,6 +202,18 @@ def test_what_is_read_is_bounded():
     assert {len(found.origin), len(found.creator), len(found.rights)} == {500}
 
 
+@pytest.mark.parametrize("encoding", ["foo", "hex", "zlib", "utf-7"])
+def test_encodings_that_do_not_exist_are_borne(encoding):
+    assert rights(carry("PNG", f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode())).licence == ""
+
+
+@pytest.mark.parametrize(
+    "packet", [b"<?xpacket " * 300_000, b"<a>x" * 120_000 + b"</a>" * 120_000], ids=["wrappings", "deep"]
+)
+def test_hostile_xmp_takes_no_longer_than_its_length(packet):
+    assert read_rights(packet, "SVG", {}, None).marks == []
+
+
 def test_columns_of_a_table(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(carry("PNG", xmp(STATEMENT.format(BY_NC))))

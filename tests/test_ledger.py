@@ -106,6 +106,36 @@ def test_months_that_are_older_than_what_is_kept_go(tmp_path):
     assert old.check().entries == 2
 
 
+def test_what_was_kept_cannot_be_passed_off_as_expired(tmp_path):
+    head = FIRST
+    for month in ("2020-01", "2020-02"):
+        line = {"at": f"{month}-05T00:00:00Z", "id": month, "prev": head}
+        head = line["hash"] = digest(line)
+        (tmp_path / f"{month}.jsonl").write_text(json.dumps(line) + "\n")
+    now = datetime.now(UTC).date()
+    Ledger(tmp_path, keep=(now - date(2020, 2, 2)).days).add({"id": "new"})
+    ledger = Ledger(tmp_path)
+    assert ledger.months()[0].stem == "2020-02"
+    assert ledger.check().problems == []
+    ledger.months()[0].unlink()
+    assert "does not follow" in " ".join(ledger.check().problems)
+
+
+def test_a_month_that_begins_with_a_failed_write_goes_on_from_the_last(tmp_path):
+    line = {"at": "2020-01-05T00:00:00Z", "id": "old", "prev": FIRST}
+    line["hash"] = digest(line)
+    (tmp_path / "2020-01.jsonl").write_text(json.dumps(line) + "\n")
+    (tmp_path / f"{datetime.now(UTC):%Y-%m}.jsonl").touch()
+    assert Ledger(tmp_path).add({"id": "new"})["prev"] == line["hash"]
+    assert Ledger(tmp_path).check().problems == []
+
+
+def test_days_are_chosen_where_the_clock_was_set_back(tmp_path):
+    (tmp_path / "2099-01.jsonl").touch()
+    made = Ledger(tmp_path).add({"id": "new"})
+    assert [*Ledger(tmp_path).entries(until=datetime.now(UTC).date())] == [made]
+
+
 def test_days_are_chosen(tmp_path):
     ledger, made = filled(tmp_path, 2)
     today = datetime.now(UTC).date()

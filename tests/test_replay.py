@@ -1,8 +1,10 @@
 """Pictures made again from their recipes: fifty across families, knobs and edits, identical to the pixel."""
 
+import json
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import gesso
 from gesso.errors import GessoError
@@ -158,6 +160,44 @@ def test_what_cannot_be_made_again_is_said(home, given, tmp_path):
     assert there["identical"] is True
     with pytest.raises(GessoError, match="There is no file"):
         gesso.run("replay", home=home, pictures=[tmp_path / "gone.png"])
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "words"),
+    [
+        ("sample", {}, "does not fit"),
+        ("animate", {"seeds": [1, 2], "times": [1]}, "does not fit"),
+        ("withdraw", {"data": "few", "pictures": ["1.png"]}, "makes no pictures"),
+        ("ledger", {}, "makes no pictures"),
+        ("nothing", {}, "no task"),
+    ],
+)
+def test_recipes_that_strangers_wrote(task, options, words, home, tmp_path):
+    values = {"gesso": "1", "task": task, "seed": 1, "width": 16, "height": 16, "options": options}
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("gesso", json.dumps(values))
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", pnginfo=texts)
+    for found in (
+        gesso.run("replay", home=home, pictures=[tmp_path / "a.png"]).facts["pictures"][0],
+        gesso.run("verify", home=home, files=[tmp_path / "a.png"], replay=True).facts["files"][0]["replay"],
+    ):
+        assert (found["identical"], words in found["words"]) == (None, True), found
+
+
+def test_no_pipeline_is_fetched_for_a_picture(home, tmp_path, monkeypatch):
+    asked = []
+
+    def read(name, download=True):
+        asked.append((name, download))
+        raise GessoError("It is not here.")
+
+    monkeypatch.setattr("gesso.pretrained.read", read)
+    values = {"gesso": "1", "run": "diffusers:some/one", "number": 0, "model": "ab" * 32, "step": 0, "family": "x"}
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("gesso", json.dumps(values | {"seed": 1, "width": 16, "height": 16}))
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", pnginfo=texts)
+    (found,) = gesso.run("replay", home=home, pictures=[tmp_path / "a.png"]).facts["pictures"]
+    assert (found["identical"], asked) == (None, [("some/one", False)])
 
 
 def test_a_label_on_what_no_model_drew_is_made_again(home, given, tmp_path):

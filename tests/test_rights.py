@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import gesso
-from gesso.data import open_pack
+from gesso.data import editing, open_pack
 from gesso.data.editing import CACHES, copy
-from gesso.data.licences import LICENCES, goes_into, known
+from gesso.data.licences import LICENCES, goes_into, known, parts_of
 from gesso.data.terms import Report, of_record, report_of, together
 from gesso.data.withdrawn import note, withdrawn_in
 from gesso.errors import GessoError
@@ -103,7 +103,7 @@ WORDS = st.sampled_from(
 @given(st.one_of(st.text(max_size=300), st.lists(WORDS, max_size=40).map(" ".join)))
 def test_any_text_is_borne(text):
     found = known(text)
-    assert found is None or LICENCES[found.name] is found
+    assert found is None or (known(found.name) == found and parts_of(found.name))
     assert known(text) is found
 
 
@@ -125,8 +125,22 @@ def test_of_several_the_strictest_holds_and_of_a_choice_the_freest(one, other):
     both, either = known(f"{one}; {other}"), known(f"{one} or {other}")
     assert both is not None
     assert either is not None
-    assert both.strictness == max(a.strictness, b.strictness)
     assert either.strictness == min(a.strictness, b.strictness)
+    closed = [licence for licence in (a, b) if licence.commercial is licence.derive is False]
+    assert both.strictness == (
+        max(licence.strictness for licence in closed) if closed else tuple(map(max, a.strictness, b.strictness))
+    )
+    assert known(both.name) == both
+    assert {part.name for part in parts_of(both.name)} <= {one, other}
+
+
+def test_of_several_none_gets_lost():
+    both = known("CC BY-ND 4.0 and CC BY-NC 4.0")
+    assert both is not None
+    assert (both.name, both.commercial, both.derive) == ("CC-BY-NC-4.0 AND CC-BY-ND-4.0", False, False)
+    report = report_of(said("CC BY-SA 4.0; CC BY-NC 4.0"))
+    assert (report.commercial, report.share_alike) == ("no", ["CC-BY-SA-4.0"])
+    assert report.conflicts == ["CC-BY-SA-4.0 asks to allow commercial use, and CC-BY-NC-4.0 forbids it."]
 
 
 def test_what_goes_into_what():
@@ -191,6 +205,26 @@ def test_own_and_consent_are_permission_and_a_refusal_is_none():
     for word in ("no", "False", False, 0, "refused"):
         refused = report_of(said("CC0", consent=word))
         assert (refused.commercial, refused.derivatives, refused.consent, refused.refused) == ("no", "no", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "consent", "refused"),
+    [("No.", 0, 1), ("N", 0, 1), ("refused by letter", 0, 1), ("not given", 0, 1), ("unknown", 0, 0), ("n/a", 0, 0),
+     ("?", 0, 0), ("Ada, by letter", 1, 0), ("yes", 1, 0)],
+)  # fmt: skip
+def test_only_what_says_yes_is_consent(word, consent, refused):
+    report = report_of([{"licence": "all rights reserved", "consent": word}])
+    assert (report.consent, report.refused) == (consent, refused)
+    assert report.commercial == ("yes" if consent else "no")
+
+
+def test_half_letters_and_controls_are_borne():
+    report = report_of([{"licence": "x\ud800", "creator": "a\udc00", "origin": "\udfff"}], "d")
+    assert report.short().licences == {"x?": 1}
+    assert list(report_of([{"creator": "A\x1b[31m\x9bda\u200d"}]).creators) == ["A?[31m?da\u200d"]
+    again = of_record({"rights": {**report.facts(), "creators": {"\ud800": 1}}})
+    assert again is not None
+    assert again.short().creators == ("?",)
 
 
 def test_a_notice_counts_where_no_licence_is_named():
@@ -361,6 +395,18 @@ def test_of_held_out_pictures_nothing_is_told_and_a_fork_tells_of_its_parent(mad
     assert (fork.count, fork.data) == (24, ("other", "mix"))
 
 
+def test_a_fork_of_a_fork_counts_the_same_pictures_once(home):
+    for run in ("1", "5"):
+        gesso.run("train", dataset="mix", fork=run, images="16", home=home)
+    for number in (5, 6):
+        told = of_record(Run.open(home, number).record)
+        assert told is not None
+        assert told.count == Run.open(home, number).record["data"]["count"]
+    card = (Run.open(home, 6).root / "README.md").read_text()
+    assert "it started from what run 0005-mix-gan had learned" in card
+    assert "random numbers" not in card
+
+
 def test_runs_of_before_still_open(home):
     for number, rights in ((1, {"licences": {"CC BY-NC 4.0": 12}, "creators": [], "consent": 0}), (2, None)):
         run = Run.open(home, number)
@@ -481,6 +527,21 @@ def test_what_is_withdrawn_is_gone_and_stays_away(home, names):
     assert again.meta["summary"]["withdrawn"] == 1
     assert any("were withdrawn" in getattr(event, "text", "") for event in told)
     assert '"kind": "withdrawn"' in (again.path / "rejected.jsonl").read_text()
+
+
+def test_a_data_set_that_changes_meanwhile_is_read_again(home, monkeypatch):
+    edit, calls = editing.edit, []
+    names = [item["source"] for item in open_pack("mix", home).items]
+
+    def first_another(home, name, fingerprint, edits):
+        if not calls:
+            calls.append(edit(home, name, fingerprint, [editing.Drop(pictures=(0,))]))
+        return edit(home, name, fingerprint, edits)
+
+    monkeypatch.setattr(editing, "edit", first_another)
+    gesso.run("withdraw", dataset="mix", picture=[names[3]], home=home)
+    left = [item["source"] for item in open_pack("mix", home).items]
+    assert left == [name for name in names if name not in (names[0], names[3])]
 
 
 def test_dry_runs_change_nothing(home, names):
@@ -657,3 +718,27 @@ def test_withdrawing_tells_what_the_ledger_knows(tmp_path):
     found = gesso.run("withdraw", dataset="six", picture=[part], dry_run=True, home=tmp_path)
     assert found.facts["drawn"] == {"by_runs": 3, "with_patches": 1}
     assert "3 by these runs, 1 with patches" in found.text
+    with next((tmp_path / "marks" / "ledger").glob("*.jsonl")).open("a") as file:
+        file.write('{"recipe":5,"at":1}\n{"recipe":{"taken":{"parts":[5]}}}\n{"recipe":{"taken":[],"run":[1]}}\n')
+    assert gesso.run("withdraw", dataset="six", picture=[part], dry_run=True, home=tmp_path).facts == found.facts
+    gesso.run("import", source="blossoms", count=6, size="24", name="others", home=tmp_path)
+    assert open_pack("others", tmp_path).items[0]["source"] == open_pack("six", tmp_path).items[0]["source"]
+    found = gesso.run("withdraw", dataset="others", picture=[part], dry_run=True, home=tmp_path)
+    assert found.facts["drawn"] == {"by_runs": 0, "with_patches": 0}
+
+
+@pytest.mark.parametrize(("mine", "commercial"), [("CC0-1.0", "no"), ("", "no")])
+def test_of_a_pair_both_licences_hold(tmp_path, mine, commercial):
+    """The source of a pair is learned from, too: what its file says is not lost."""
+    for side, licence in (("A", "CC-BY-NC-4.0"), ("B", mine)):
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        texts = PngImagePlugin.PngInfo()
+        if licence:
+            texts.add_text("license", licence)
+            texts.add_text("author", f"maker of {side}")
+        image = np.random.default_rng(ord(side)).integers(0, 255, (16, 16, 3), np.uint8)
+        Image.fromarray(image).save(tmp_path / "pairs" / side / "a.png", pnginfo=texts)
+    gesso.run("import", source=str(tmp_path / "pairs"), name="pairs", pairs="folders", home=tmp_path)
+    rights = open_pack("pairs", tmp_path).rights()
+    assert rights["commercial"] == commercial
+    assert "maker of A" in " ".join(rights["creators"])

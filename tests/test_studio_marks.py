@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from gesso.errors import GessoError
 from gesso.marks.context import imprinting
+from gesso.marks.imprint import MarkChoices, save_choices
 from gesso.marks.label import AIGC, Aigc, packet
 from gesso.marks.reading import aigc_of
 from gesso.marks.recipe import read_source
@@ -127,6 +128,14 @@ def test_what_kills_its_process_is_told_as_unreadable(tmp_path):
     assert (found["verdict"], found["notes"]) == ("unreadable", ["It took too much memory."])
 
 
+def test_what_cannot_be_read_here_is_named_without_its_path(tmp_path):
+    (tmp_path / "a.png").write_bytes(plain())
+    save_choices(tmp_path, MarkChoices.of({"anchors": str(tmp_path / "private" / "partners.pem")}))
+    found = verified(str(tmp_path / "a.png"), "a.png", str(tmp_path), False)
+    assert found["notes"] == ["partners.pem cannot be read: No such file or directory."]
+    assert str(tmp_path) not in json.dumps(found)
+
+
 def test_what_json_cannot_say_is_left_out():
     deep = []
     for _ in range(100):
@@ -148,10 +157,10 @@ def test_settings_are_kept_and_followed(client, drawn):
     assert first["identity"]["own"] is True
     assert first["files"] == {"key": False, "certificate": False, "anchors": False}
     try:
-        changed = client.set_marks(profile="eu", creator=" Ada ", corner="top-left", keep_days=200)
+        changed = client.set_marks(profile="eu", creator=" Ada\n Example ", corner="top-left", keep_days=200)
         assert changed == client.marks()
         assert changed["choices"] == {
-            **first["choices"], "profile": "eu", "creator": "Ada", "corner": "top-left", "keep_days": 200,
+            **first["choices"], "profile": "eu", "creator": "Ada Example", "corner": "top-left", "keep_days": 200,
         }  # fmt: skip
         made = client.wait(client.ask("sample", run="1", count=1, seed=8))["result"]["pictures"][0]
         found = client.get(f"/api/pictures/{made}/verify", watermark=False)

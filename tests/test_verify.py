@@ -17,7 +17,7 @@ from gesso.marks.imprint import Imprint, MarkChoices, identify, read_choices
 from gesso.marks.label import Aigc, packet
 from gesso.marks.picture import encode
 from gesso.marks.recipe import Recipe
-from gesso.marks.verify import verify
+from gesso.marks.verify import OF_C2PA, verify
 
 RECIPE = Recipe(
     gesso="0.1.0", run="0007-emoji-gan", number=7, model="ab" * 32, step=12, family="gan", seed=42, width=24, height=16
@@ -199,6 +199,53 @@ def test_padding_that_hides_something(home, tmp_path):
         assert "padding" in found.credentials.problems or "checksum" in found.credentials.problems
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "avif"])
+@pytest.mark.parametrize("kind", [b"free", b"skip", b"uuid" + OF_C2PA])
+def test_labels_where_no_signature_reaches(kind, suffix, home, tmp_path):
+    """C2PA leaves out boxes of MP4 and AVIF that hold no content: what is said there was not signed."""
+    with imprinting(home, ledger=False):
+        frames = [np.roll(picture(), number, 1) for number in range(3)]
+        whole = encode(picture(), suffix, RECIPE) if suffix == "avif" else encode_film(frames, suffix, 10, RECIPE)
+    for text in (b'{"Label":"1","ContentProducer":"another"}', b'{"gesso": "1"}'):
+        box = (4 + len(kind) + len(text)).to_bytes(4, "big") + kind + text
+        assert look(tmp_path / f"a.{suffix}", home, whole + box).verdict == "changed"
+    assert look(tmp_path / f"a.{suffix}", home, whole + b"\0\0\0\x0cfree" + bytes(4)).verdict == "trusted"
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.mp4", b"<x:xmpmeta" * 300_000), ("a.gif", b"XMP DataXMP" * 300_000)])
+def test_packets_that_never_end(name, data, home, tmp_path):
+    """Found in one pass: a search for each beginning would take hours."""
+    head = io.BytesIO()
+    Image.fromarray(picture()).save(head, "GIF")
+    found = look(tmp_path / name, home, head.getvalue()[:-1] + data if name.endswith("gif") else data)
+    assert found.verdict in ("unmarked", "unreadable")
+
+
+def test_a_strangers_words_stay_in_their_line(home, tmp_path):
+    texts = PngImagePlugin.PngInfo()
+    values = RECIPE.model_dump(mode="json") | {"run": "x\nContent Credentials: hold\x1b[2J"}
+    texts.add_text("gesso", json.dumps(values))
+    Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=texts)
+    found = look(tmp_path / "a.png", home)
+    assert found.recipe.run == values["run"]
+    assert all(line.isprintable() for line in found.words)
+
+
+def test_a_recipe_longer_than_any_of_gessos(home, tmp_path):
+    texts = PngImagePlugin.PngInfo()
+    values = {"gesso": "1", "task": "style", "seed": 1, "width": 24, "height": 16, "options": {"a": "生" * 20_000}}
+    texts.add_itxt("gesso", json.dumps(values, ensure_ascii=False))
+    Image.fromarray(picture()).save(tmp_path / "a.png", pnginfo=texts)
+    found = look(tmp_path / "a.png", home)
+    assert found.verdict == "marked"
+    assert any("characters long" in note for note in found.notes)
+
+
+def test_a_file_larger_than_is_searched_is_still_known(files, home, tmp_path, monkeypatch):
+    monkeypatch.setattr("gesso.marks.verify.MOST", 100)
+    assert look(tmp_path / "a.png", home, files["png"]).written
+
+
 def test_a_recipe_beside_the_watermark_of_another(home, tmp_path):
     with imprinting(home):
         ramp = np.repeat(np.linspace(40, 210, 256)[None, :, None], 256, 0).repeat(3, 2)
@@ -254,7 +301,12 @@ def test_the_ledger_as_a_command(files, home, tmp_path):
     assert table.read_text().splitlines()[0].startswith("at,id,task,run")
     gesso.run("ledger", home=home, out=lines)
     assert json.loads(lines.read_text().splitlines()[0])["id"]
-    for options, words in (({"find": "nothing"}, "knows nothing"), ({"out": tmp_path / "a.txt"}, "no .csv")):
+    unknown = [({"find": text}, "knows nothing") for text in ("nothing", "x" * 4000, "~nobody-of-that-name")]
+    for options, words in (
+        *unknown,
+        ({"out": tmp_path / "a.txt"}, "no .csv"),
+        ({"out": home / "marks" / "ledger" / "x.csv"}, "itself"),
+    ):
         with pytest.raises(GessoError, match=words):
             gesso.run("ledger", home=home, **options)
 
@@ -269,4 +321,8 @@ def test_settings_as_a_command(tmp_path):
         gesso.run("marks", home=tmp_path, key=Path("nothing.pem"))
     with pytest.raises(GessoError):
         gesso.run("marks", home=tmp_path, text="𝄞")
+    with pytest.raises(GessoError, match="no certificates"):
+        gesso.run("marks", home=tmp_path, anchors=Path(__file__))
     assert read_choices(tmp_path).key is None, "what does not work is not kept"
+    words = gesso.run("marks", home=tmp_path, creator="on", text="off", anchors="").facts
+    assert (words["creator"], words["text"], words["anchors"]) == ("on", "off", None)

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["LICENCES", "Licence", "goes_into", "known"]
+__all__ = ["LICENCES", "NOTHING", "Licence", "goes_into", "known", "parts_of"]
 
 LONGEST = 2000  # characters of a text that are read
 NOTHING = (
@@ -65,6 +65,7 @@ GNU = (
     "GFDL-1.3",
 )  # fmt: skip
 LATER = "-or-later"
+ALL_HOLD = " AND "  # between the names of several that hold together, as SPDX writes it
 VERSIONS = ("", "-1.0", "-2.0", "-2.1", "-2.5", "-3.0", "-4.0")
 CC = ("BY", "BY-SA", "BY-NC", "BY-ND", "BY-NC-SA", "BY-NC-ND", "SA", "NC", "ND", "NC-SA", "NC-ND")
 ASKS = "The terms of its site restrict machine learning: ask for permission."
@@ -183,7 +184,8 @@ _PARTS = {"by": "BY", "nc": "NC", "nd": "ND", "sa": "SA"}
 def known(text: str) -> Licence | None:
     """The licence that a text names, as people and files write it: 'CC BY-NC 4.0', an address, 'my own work'; or None.
 
-    Where a text names several, all hold and the strictest is it; where it leaves the choice ('MIT or GPL'), the freest.
+    Where a text names several, all hold: it is the strictest, or several as one ('CC-BY-NC-4.0 AND CC-BY-ND-4.0')
+    where each forbids or asks for something else. Where it leaves the choice ('MIT or GPL'), it is the freest.
     A licence that is named to be denied ('not under CC BY') is none. Reads 2,000 characters at most.
     """
     return _known(text[:LONGEST])
@@ -198,18 +200,54 @@ def _known(text: str) -> Licence | None:
     exact = _FOLDED.get(text) or _FOLDED.get(plain.replace(" ", "-")) or _NAMES.get(plain)
     if exact is not None or not plain:
         return exact
-    for pattern, chosen in ((OR, min), (AND, max)):
+    for pattern, chosen in ((OR, _freest), (AND, _all_of)):
         parts = pattern.split(text) if len(text) < 200 else []
         several = [part for part in map(_known, parts) if part is not None] if len(parts) > 1 else []
         if several and len(several) == len(parts):
-            return chosen(several, key=lambda licence: licence.strictness)
+            return chosen(several)
     found = [*_commons(text), *_gnu(text)]
     found += [
         LICENCES[name] for pattern, name in _ANYWHERE if (at := pattern.search(text)) and not _denied(text, at.start())
     ]
     if not found:
         return None
-    return (min if OR.search(text) else max)(found, key=lambda licence: licence.strictness)
+    return (_freest if OR.search(text) else _all_of)(found)
+
+
+def parts_of(name: str) -> list[Licence]:
+    """The licences of the table that a name as `known` gives it is made of; none for other texts."""
+    return [LICENCES[one] for one in name.split(ALL_HOLD) if one in LICENCES]
+
+
+def _freest(several: list[Licence]) -> Licence:
+    return min(several, key=lambda licence: licence.strictness)
+
+
+def _all_of(several: list[Licence]) -> Licence:
+    """One licence that is as strict as all of several together: one of them, or all those that it takes."""
+    parts = {part.name: part for one in several for part in parts_of(one.name)}
+    first, *others = sorted(parts.values(), key=lambda licence: licence.strictness, reverse=True)
+    if first.commercial is False and first.derive is False:
+        return first
+    made, names = first, [first.name]
+    for one in others:
+        pairs = zip(made.strictness, one.strictness, strict=True)
+        if any(more > less for less, more in pairs):
+            names.append(one.name)
+            made = Licence(
+                ALL_HOLD.join(sorted(names)),
+                _stricter(made.commercial, one.commercial),
+                _stricter(made.derive, one.derive),
+                made.attribution or one.attribution,
+                made.alike or one.alike,
+                made.caution or one.caution,
+            )
+    return made
+
+
+def _stricter(one: bool | None, other: bool | None) -> bool | None:
+    """The stricter of two answers."""
+    return False if one is False or other is False else None if one is None or other is None else True
 
 
 def goes_into(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ may learn from a picture: C2PA / CAWG training-mining assertions, PLUS DataMinin
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
@@ -26,6 +27,8 @@ CC = "http://creativecommons.org/ns#"
 PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 LONGEST = 500  # characters of each that are kept
+DEEPEST = 6  # elements within each other of which a property's text is
+WRAPPING = re.compile(rb"^[^<]*<\?xpacket[^<>]{0,999}\?>|<\?xpacket[^<>]{0,999}\?>")
 # Where a picture comes from, the surest first.
 ORIGINS = ("source", "photoshop source", "credit", "statement", "licensor")
 PLACES = {
@@ -176,8 +179,8 @@ def _packets(data: bytes, kind: str, info: dict[str, Any]) -> list[bytes]:
 def _read_xmp(packet: bytes, found: Embedded) -> None:
     """Add what an XMP packet says; one that is not well-formed is still searched for marks."""
     try:
-        root = ElementTree.fromstring(re.sub(rb"^[^<]*<\?xpacket.*?\?>|<\?xpacket.*?\?>", b"", packet, flags=re.DOTALL))
-    except (ElementTree.ParseError, ValueError):
+        root = ElementTree.fromstring(WRAPPING.sub(b"", packet))
+    except Exception:  # it is damaged, or names an encoding that does not exist
         if b"DMI-PROHIBITED" in packet:
             found.marks.append("PLUS DataMining (in damaged XMP)")
         return
@@ -214,10 +217,21 @@ def _properties(root: ElementTree.Element) -> list[tuple[str, str, str]]:
                 found.append((space, name, value.strip()))
         space, _, name = element.tag.removeprefix("{").rpartition("}")
         resource = next((v for k, v in element.attrib.items() if k.endswith("}resource")), "")
-        value = resource or ", ".join(text.strip() for text in element.itertext() if text.strip())
+        value = resource or ", ".join(_texts(element, DEEPEST))
         if value and name not in ("RDF", "Description", "xmpmeta", "svg", "metadata"):
             found.append((space, name, value.strip()))
     return found
+
+
+def _texts(element: ElementTree.Element, depth: int) -> Iterator[str]:
+    """The texts in an element and in those within it, so deep: XMP has no deeper ones, and time is bounded."""
+    if text := (element.text or "").strip():
+        yield text
+    for inner in element if depth else ():
+        if isinstance(inner.tag, str):
+            yield from _texts(inner, depth - 1)
+        if text := (inner.tail or "").strip():
+            yield text
 
 
 def _read_exif(image: Image.Image, info: dict[str, Any], found: Embedded) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from gesso.data.licences import LICENCES, Licence, goes_into, known
+from gesso.data.licences import LICENCES, NOTHING, Licence, goes_into, known, parts_of
 from gesso.marks.recipe import Rights
 
 __all__ = ["MADE_BY_MACHINE", "Report", "of_record", "report_of", "together"]
@@ -26,6 +26,9 @@ REFUSED = {
     "denied",
     "withdrawn",
     "revoked",
+    "declined",
+    "n",
+    "nope",
     "nein",
     "non",
     "否",
@@ -33,6 +36,8 @@ REFUSED = {
     "无",
     "不同意",
 }
+REFUSALS = ("not ", "refused ", "denied ", "declined ", "withdrawn ", "revoked ")  # a text that begins so is one
+CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffe\uffff]")  # neither in YAML nor for a terminal
 MOST = 200  # names of makers, licences that Gesso does not know and places that are kept of a data set
 LONGEST = 80  # characters of such a name
 SMALLEST = 2000  # bytes of JSON that a picture carries of it
@@ -90,7 +95,8 @@ class Report:
     @property
     def share_alike(self) -> list[str]:
         """The licences that want to go on, most pictures first."""
-        return [name for name, _ in self.licences.most_common() if name in LICENCES and LICENCES[name].alike]
+        names = (one.name for name, _ in self.licences.most_common() for one in parts_of(name) if one.alike)
+        return list(dict.fromkeys(names))
 
     @property
     def conflicts(self) -> list[str]:
@@ -107,7 +113,8 @@ class Report:
             what = ", ".join(apart[:4]) or ", ".join(alike[:4])
             found.append(f"These licences each ask for themselves and do not go together: {what}.")
         free = [name for name in alike if LICENCES[name].commercial]
-        closed = [n for n in self.licences if n in LICENCES and LICENCES[n].commercial is False and LICENCES[n].derive]
+        parts = [one for name in self.licences for one in parts_of(name)]
+        closed = [one.name for one in parts if one.commercial is False and one.derive]
         if free and closed:
             found.append(f"{free[0]} asks to allow commercial use, and {closed[0]} forbids it.")
         return found
@@ -171,7 +178,7 @@ class Report:
         if self.refused:
             out.append(f"Consent was refused for {self.refused:,}.")
         out += self.conflicts
-        cautions = {LICENCES[name].caution: name for name in self.licences if name in LICENCES}
+        cautions = {one.caution: one.name for name in self.licences for one in parts_of(name)}
         out += [f"{name}: {caution}" for caution, name in cautions.items() if caution]
         if self.machine_made:
             out.append(f"{self.machine_made:,} say that a machine made them.")
@@ -218,7 +225,7 @@ class Report:
     @classmethod
     def silent(cls, data: str, fingerprint: str, count: int) -> "Report":
         """Of pictures of which nothing was noted."""
-        made = cls((data,), fingerprint, count, Counter({"": count}))
+        made = cls((_text(data),), fingerprint, count, Counter({"": count}))
         made.open_commercial = made.open_derived = made.unnamed = made.unknown = count
         return made
 
@@ -232,13 +239,13 @@ class Report:
             return None
         if "verdict" not in values:
             return _counted_before(values, data)
-        made = cls(tuple(str(name) for name in values.get("data", ())), str(values.get("fingerprint", "")))
+        made = cls(tuple(_text(name) for name in values.get("data", ())), str(values.get("fingerprint", "")))
         for one in fields(cls)[2:]:
             value = values.get(one.name)
             if isinstance(getattr(made, one.name), Counter):
                 value = dict.fromkeys(value, 1) if isinstance(value, list | tuple) else value
                 pairs = value.items() if isinstance(value, Mapping) else ()
-                setattr(made, one.name, Counter({str(name): int(number) for name, number in pairs}))
+                setattr(made, one.name, Counter({_text(name): int(number) for name, number in pairs}))
             elif isinstance(value, int):
                 setattr(made, one.name, max(value, 0))
         return made
@@ -246,7 +253,7 @@ class Report:
 
 def report_of(items: Iterable[Mapping[str, Any]], data: str = "", fingerprint: str = "") -> Report:
     """What the licences of some pictures come to. items: what is known of each, as in items.jsonl."""
-    made = Report((data,) if data else (), fingerprint)
+    made = Report((_text(data),) if data else (), fingerprint)
     for item in items:
         _count(made, item)
     return made
@@ -286,8 +293,8 @@ def _count(made: Report, item: Mapping[str, Any]) -> None:
     said, creator = _word(item, "licence"), _word(item, "creator")
     licence = known(said) if said else known(_word(item, "rights"))
     word = _word(item, "consent")
-    refused = word.casefold() in REFUSED
-    consent = bool(word) and not refused
+    refused = _refuses(word)
+    consent = bool(word) and not refused and word.casefold() not in NOTHING
     made.count += 1
     made.licences[licence.name if licence else said[:LONGEST]] += 1
     made.consent += consent
@@ -326,11 +333,11 @@ def _weigh(made: Report, licence: Licence | None, named: bool, consent: bool, re
 
 def _counted_before(values: Mapping[str, Any], data: Mapping[str, Any]) -> Report:
     """A report from the counts that runs of before have: whose consent it was is not told there."""
-    made = Report((str(data.get("name", "")),), str(data.get("fingerprint", "")))
-    counts = {str(name): int(number) for name, number in values["licences"].items()}
+    made = Report((_text(data.get("name", "")),), str(data.get("fingerprint", "")))
+    counts = {_text(name): int(number) for name, number in values["licences"].items()}
     told = sum(counts.values())
     made.consent = int(values.get("consent") or 0)
-    makers = [str(name) for name in values.get("creators") or ()]
+    makers = [_text(name) for name in values.get("creators") or ()]
     made.creators = Counter(dict.fromkeys(makers, 1))
     for said, count in counts.items():
         licence = known(said) if said else None
@@ -343,6 +350,12 @@ def _counted_before(values: Mapping[str, Any], data: Mapping[str, Any]) -> Repor
     return made
 
 
+def _refuses(word: str) -> bool:
+    """Whether what is said of consent is that there is none."""
+    word = word.casefold().strip(" .!。！")
+    return word in REFUSED or word.startswith(REFUSALS)
+
+
 def _answer(no: int, unknown: int) -> Answer:
     return "no" if no else "unknown" if unknown else "yes"
 
@@ -351,7 +364,12 @@ def _word(item: Mapping[str, Any], key: str) -> str:
     value = item.get(key)
     if value is None or value == "" or not isinstance(value, str | int | float):
         return ""
-    return " ".join(str(value).split())
+    return " ".join(_text(value).split())
+
+
+def _text(value: Any) -> str:
+    """A value as text that can be written and shown: half letters, as JSON may have them, and controls become '?'."""
+    return CONTROLS.sub("?", str(value).encode("utf-8", "replace").decode())
 
 
 def _firsts(names: Counter[str]) -> list[str]:

@@ -206,7 +206,7 @@ def _add_rights(data: bytes, decoded: Decoded, entry: Entry, facts: dict[str, An
 def _partner(partner: Entry, size: tuple[int, int], facts: dict[str, Any]) -> tuple[Image.Image, list[str]]:
     """The source of a picture that is another file, and its do-not-train marks; raises Unreadable when it is no match.
 
-    size: of the picture. What names the source is added to the facts.
+    size: of the picture. What names the source is added to the facts, and so are its licence and its maker.
     """
     try:
         if partner.fault:
@@ -221,7 +221,13 @@ def _partner(partner: Entry, size: tuple[int, int], facts: dict[str, Any]) -> tu
         (width, height), (wide, high) = size, decoded.image.size
         raise Unreadable(f"It has {width}x{height} pixels and its partner {wide}x{high}: a pair is of one size.")
     facts["paired_with"], facts["paired_sha256"] = partner.source, hashlib.sha256(data).hexdigest()
-    return decoded.image, _add_rights(data, decoded, partner, {})
+    theirs: dict[str, Any] = {}
+    marks = _add_rights(data, decoded, partner, theirs)
+    if theirs.get("licence") and theirs["licence"] != facts.get("licence"):  # of a pair both hold
+        facts["licence"] = f"{facts.get('licence') or 'unknown'} AND {theirs['licence']}"
+    if theirs.get("creator") and theirs["creator"] != facts.get("creator"):
+        facts["creator"] = ", ".join(filter(None, (facts.get("creator"), theirs["creator"])))
+    return decoded.image, marks
 
 
 def _halves(image: Image.Image, swap: bool) -> tuple[Image.Image, Image.Image]:

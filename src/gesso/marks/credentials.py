@@ -230,7 +230,8 @@ def _actions(at: str, source: str | None, task: str, ingredients: list[tuple[str
 
 def _add(builder: Any, label: str, parent: Parent) -> None:
     """A parent with its own credentials where they can be read; else its name alone."""
-    values = {"title": parent.path.name[-200:], "relationship": parent.role, "label": label}
+    title = parent.path.name[-200:].encode(errors="replace").decode()  # C2PA takes no names that are no Unicode
+    values = {"title": title, "relationship": parent.role, "label": label}
     mime = MIME.get(parent.path.suffix.lower().lstrip("."))
     with suppress(Exception):  # one that is damaged, or of a kind that C2PA does not know
         if mime is not None and parent.path.stat().st_size <= LARGEST_PARENT:

@@ -22,7 +22,7 @@ from gesso.files.lock import locked
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["Identity", "anchors", "given", "own"]
+__all__ = ["Identity", "anchors", "check_anchors", "given", "own"]
 
 YEARS = 10  # for which a certificate made here is good
 RENEWED = timedelta(days=180)  # before its end, when another is made
@@ -81,7 +81,11 @@ def given(key: Path, certificate: Path) -> Identity:
     certificate: of the signer, then of those above it. Raises GessoError where they cannot be read, do not belong
     together, may not sign, or have expired.
     """
-    return _read_given(key, certificate, *_stamped(key), *_stamped(certificate))
+    found = _read_given(key, certificate, *_stamped(key), *_stamped(certificate))
+    if found.until < datetime.now(UTC):
+        problem = f"The certificate in {certificate} expired on {found.until:%Y-%m-%d}."
+        raise GessoError(problem, f"Renew it, or leave it out. {OWN}")
+    return found
 
 
 def _former(folder: Path) -> bytes:
@@ -96,6 +100,16 @@ def anchors(folder: Path, *more: Path) -> str:
     """
     kept = [path for path in (folder / "certificate.pem", folder / "former.pem") if path.exists()]
     return "".join(_bytes(path).decode(errors="replace") + "\n" for path in (*kept, *more))
+
+
+def check_anchors(path: Path) -> None:
+    """Raises GessoError for a file that holds no certificates of signers to trust."""
+    from cryptography import x509
+
+    try:
+        x509.load_pem_x509_certificates(_bytes(path))
+    except ValueError:
+        raise GessoError(f"{path} holds no certificates in PEM.", "Name another file with --anchors.") from None
 
 
 def _stamped(path: Path) -> tuple[int, ...]:
@@ -116,17 +130,16 @@ def _present(path: Path) -> Identity | None:
 
 @lru_cache(maxsize=8)
 def _read_own(path: Path, *_: int) -> Identity:
-    data = _bytes(path)
-    return _identity(data, data, path, path)
+    try:
+        data = _bytes(path)
+        return _identity(data, data, path, path)
+    except GessoError as error:
+        raise GessoError(error.problem, "Restore it from a backup, or move it away: then another is made.") from None
 
 
 @lru_cache(maxsize=8)
 def _read_given(key: Path, certificate: Path, *_: int) -> Identity:
-    found = _identity(_bytes(key), _bytes(certificate), key, certificate)
-    if found.until < datetime.now(UTC):
-        problem = f"The certificate in {certificate} expired on {found.until:%Y-%m-%d}."
-        raise GessoError(problem, f"Renew it, or leave it out. {OWN}")
-    return found
+    return _identity(_bytes(key), _bytes(certificate), key, certificate)
 
 
 def _bytes(path: Path) -> bytes:

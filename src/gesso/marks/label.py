@@ -91,7 +91,8 @@ def aigc_in(*texts: str) -> list[Aigc]:
     for text in texts:
         text = text[: 1 << 20]
         inner = [*re.findall(r"<(?:\w+:)?AIGC[^>]{0,200}>([^<]{2,9000})</", text)]
-        inner += re.findall(r"\bTC260:AIGC\s*=\s*(?:\"([^\"]{2,9000})\"|'[^']*')", text)
+        for mark in "\"'":  # an attribute, in either kind of quotes
+            inner += re.findall(rf"\bTC260:AIGC\s*=\s*{mark}([^{mark}]{{2,9000}}){mark}", text)
         for one in inner or [text]:
             label = _label(unescape(one, {"&quot;": '"', "&apos;": "'", "&#34;": '"', "&#x22;": '"'}))
             if label is not None:

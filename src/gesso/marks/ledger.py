@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,12 +53,13 @@ class Ledger:
             path, months = self.folder / f"{now:%Y-%m}.jsonl", self.months()
             if months and path.name < months[-1].name:
                 path = months[-1]  # the clock was set back: the chain goes on where it is
-            last = _last(path) or (_last(months[-1]) if months and months[-1] != path else None)
+            last = next((found for one in reversed(months) if (found := _last(one)) is not None), None)
             head = FIRST if last is None else str(last["hash"])
             lines = [dict(entry)]
             gone = [] if path in months else self._outlived(months, now.date())
             if gone:
-                lines.insert(0, {"kind": "expired", "months": [month.stem for month in gone]})
+                ends = [str(one["hash"]) for month in gone if (one := _last(month)) is not None]
+                lines.insert(0, {"kind": "expired", "months": [month.stem for month in gone], "ends": ends})
             made, data = dict[str, Any](), b""
             for line in lines:
                 made = {"at": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z", **line, "prev": head}
@@ -65,7 +67,8 @@ class Ledger:
                 data += json.dumps(made, ensure_ascii=True, allow_nan=False).encode() + b"\n"
             _append(path, data)
             for month in gone:
-                month.unlink(missing_ok=True)
+                with suppress(OSError):  # it goes with the next ones
+                    month.unlink()
         return made
 
     def find(self, value: str, key: str = "id") -> dict[str, Any] | None:
@@ -81,10 +84,8 @@ class Ledger:
     def entries(self, since: date | None = None, until: date | None = None) -> Iterator[dict[str, Any]]:
         """All that can be read, oldest first. since, until: days (UTC), both included."""
         for path in self.months():
-            if (since is not None and path.stem < f"{since:%Y-%m}") or (
-                until is not None and path.stem > f"{until:%Y-%m}"
-            ):
-                continue
+            if since is not None and path.stem < str(since)[:7]:
+                continue  # a later month may have earlier days, where the clock was set back
             with path.open("rb") as file:
                 for line in file:
                     entry = _read(line)
@@ -95,7 +96,10 @@ class Ledger:
     def check(self) -> Checked:
         """Follow the whole chain; never raises for what is in it."""
         count, problems, head, before = 0, list[str](), "", False
-        expired = any(entry.get("kind") == "expired" for entry in self.entries())
+        begins = {FIRST}  # of which lines before the first is known that they went when their time was over
+        for entry in self.entries():
+            if entry.get("kind") == "expired" and isinstance(entry.get("ends"), list):
+                begins |= {str(end) for end in entry["ends"]}
         for path in self.months():
             with path.open("rb") as file:
                 for number, line in enumerate(file, 1):
@@ -106,7 +110,7 @@ class Ledger:
                         continue
                     if digest(entry) != entry.get("hash"):
                         problems.append(f"{where} was changed.")
-                    elif entry.get("prev") != (head if before else FIRST) and (before or not expired):
+                    elif entry.get("prev") not in ({head} if before else begins):
                         problems.append(
                             f"{where} does not follow the line before it: lines are missing, or were added."
                         )

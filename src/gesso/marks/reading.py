@@ -13,7 +13,7 @@ __all__ = ["Said", "aigc_of", "said"]
 PICTURES = ("png", "apng", "jpg", "jpeg", "webp", "avif", "gif")
 AHEAD = 1 << 22  # bytes at either end of other files that are searched
 LABEL = re.compile(rb"\{[^{}]{0,200}\"Label\"[^{}]{0,4000}\}")
-PACKET = re.compile(rb"<x:xmpmeta.{0,1000000}?</x:xmpmeta>", re.DOTALL)
+LONGEST = 1_000_000  # bytes of a packet
 
 
 class Said(NamedTuple):
@@ -42,8 +42,7 @@ def said(path: Path) -> Said:
                 data += file.read(AHEAD)
     except OSError as error:
         raise GessoError(f"{path} cannot be read: {error.strerror}.") from None
-    found = PACKET.search(data)
-    xmp = found[0].decode(errors="replace") if found else ""
+    xmp = _packet(data).decode(errors="replace")
     labels = aigc_in(xmp) if "Label" in xmp else []
     if not labels:
         labels = [label for one in LABEL.findall(data)[:8] for label in aigc_in(one.decode(errors="replace"))]
@@ -57,3 +56,10 @@ def aigc_of(path: Path) -> Aigc | None:
     except GessoError:
         return None
     return labels[0] if labels else None
+
+
+def _packet(data: bytes) -> bytes:
+    """The XMP packet in bytes, found in one pass; empty without one."""
+    begin, close = data.find(b"<x:xmpmeta"), b"</x:xmpmeta>"
+    end = data.find(close, begin, begin + LONGEST) if begin >= 0 else -1
+    return data[begin : end + len(close)] if end >= 0 else b""

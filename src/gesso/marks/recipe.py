@@ -263,8 +263,9 @@ def read_recipe(path: str | Path) -> Recipe | Work | None:
 def _in_gif(path: Path) -> bytes:
     """The XMP packet of a GIF, which Pillow does not look for."""
     with path.open("rb") as file:
-        found = re.search(rb"XMP DataXMP(.{0,1048576}?<\?xpacket end=)", file.read(AHEAD), re.DOTALL)
-    return found[1] if found else b""
+        _, _, rest = file.read(AHEAD).partition(b"XMP DataXMP")
+    end = rest.find(b"<?xpacket end=", 0, 1 << 20)
+    return rest[: end + 14] if end >= 0 else b""
 
 
 def _in_film(path: Path) -> str | None:

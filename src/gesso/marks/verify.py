@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gesso.errors import GessoError
+from gesso.files import sha256_of
 from gesso.marks.credentials import Credentials, read
 from gesso.marks.foreign import Settings, read_settings
 from gesso.marks.identity import anchors
@@ -26,7 +27,9 @@ from gesso.marks.recipe import TRAINED, Recipe, Work, read_recipe
 __all__ = ["Verdict", "Verified", "verify"]
 
 Verdict = Literal["trusted", "valid", "changed", "marked", "unmarked", "unreadable"]
-MOST = 1 << 28  # bytes of a file that are read for its SHA-256 and its padding
+MOST = 1 << 28  # bytes of a file that are searched for its padding, and for what its signature does not cover
+OF_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # of boxes in MP4 and AVIF that hold credentials
+TELLING = re.compile(rb'"Label"|"gesso"|<x:xmpmeta|AIGC')  # how labels and recipes begin
 WHY = {  # codes of C2PA (specification 2.2, section 15.2) in words
     "assertion.dataHash.mismatch": "the file was changed after it was signed",
     "assertion.bmffHash.mismatch": "the file was changed after it was signed",
@@ -42,6 +45,7 @@ WHY = {  # codes of C2PA (specification 2.2, section 15.2) in words
     "algorithm.unsupported": "the signature is of an unknown kind",
     "ledger": "it is not, byte for byte, what was written here",
     "padding": "something is hidden where the signature is filled up",
+    "uncovered": "a recipe or a label was put where the signature does not reach",
     "checksum": "the part that holds the credentials is damaged",
 }
 
@@ -110,6 +114,7 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
         unread = True
         notes.append(_sentence(error))
     recipe, settings = _recipe(path, notes), None
+    id = _id_of(recipe, notes) if recipe is not None else None
     if recipe is None and path.suffix.lower().lstrip(".") in PICTURES:
         try:
             settings = read_settings(path)
@@ -124,10 +129,10 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
     if len(aigc) > 1:
         notes.append(f"It carries {len(aigc)} AIGC labels; the standard allows one.")
     source = (credentials.source if credentials.good else None) or source_in(xmp)
-    entry, written = _in_ledger(by, data, recipe, watermark, notes)
+    entry, written = _in_ledger(by, path, data, (watermark, id), notes)
     if credentials.good and not written and _known(by, credentials.instance):
         credentials = replace(credentials, state="invalid", problems=(*credentials.problems, "ledger"))
-    if recipe is not None and watermark is not None and _id_of(recipe) != watermark:
+    if id is not None and watermark is not None and id != watermark:
         notes.append("Its watermark is of another picture than its recipe.")
     machine: Literal["signed", "said", ""] = ""
     if credentials.good and (credentials.source in TRAINED or aigc):
@@ -160,7 +165,8 @@ def _credentials(path: Path, data: bytes, by: Imprint, notes: list[str]) -> Cred
         notes.append(_sentence(error))
         trusted = ""
     found = read(path, trusted)
-    hidden = [*(["padding"] if _padded(data) else []), *(["checksum"] if _broken(data) else [])]
+    looked = {"padding": _padded(data), "checksum": _broken(data), "uncovered": bool(TELLING.search(_free(data)))}
+    hidden = [name for name, there in looked.items() if there]
     if found.good and hidden:
         return replace(found, state="invalid", problems=(*found.problems, *hidden))
     return found
@@ -168,16 +174,16 @@ def _credentials(path: Path, data: bytes, by: Imprint, notes: list[str]) -> Cred
 
 def _padded(data: bytes) -> bool:
     """Whether anything but zeros fills up a signature (COSE header `pad`), which the signature itself cannot cover."""
-    for found in re.finditer(rb"(?:cpad|dpad2)([\x40-\x57]|\x58.|\x59..)", _joined(data), re.DOTALL):
+    for found in re.finditer(rb"(?:cpad|dpad2)([\x40-\x57]|\x58.|\x59..|\x5a.{4}|\x5b.{8})", _joined(data), re.DOTALL):
         size = found[1][0] - 0x40 if len(found[1]) == 1 else int.from_bytes(found[1][1:], "big")
         if any(found.string[found.end() : found.end() + size]):
             return True
     return False
 
 
-def _joined(data: bytes) -> bytes:
+def _joined(data: bytes) -> bytes | bytearray:
     """The credentials of a file in one piece, where its format cuts them up; any other file as it is."""
-    out, place = b"", 2
+    out, place = bytearray(), 2
     if data[:3] == b"\xff\xd8\xff":  # JPEG: segments APP11, of which all but the first repeat the head of the box
         while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != b"\xda":
             size = int.from_bytes(data[place + 2 : place + 4], "big")
@@ -207,9 +213,31 @@ def _broken(data: bytes) -> bool:
     return False
 
 
-def _id_of(recipe: Recipe | Work) -> str:
+def _free(data: bytes) -> bytes | bytearray:
+    """What an MP4 or AVIF has in boxes without content, which no signature covers (C2PA 2.2, section 18.7)."""
+    out, place, before = bytearray(), 0, False
+    if data[4:8] != b"ftyp":
+        return out
+    while place + 8 <= len(data):
+        size, kind, head = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8], 8
+        if size == 1:
+            size, head = int.from_bytes(data[place + 8 : place + 16], "big"), 16
+        end = place + size if size >= head else len(data)  # 0: up to the end of the file
+        more = kind == b"uuid" and data[place + head : place + head + 16] == OF_C2PA
+        if kind in (b"free", b"skip", b"mfra") or (more and before):
+            out += data[place + head : end]
+        before |= more
+        place = end
+    return out
+
+
+def _id_of(recipe: Recipe | Work, notes: list[str]) -> str | None:
     """What a picture's watermark should say: as its recipe notes, for a newer Gesso may have made another of it."""
-    return (recipe.written.id if recipe.written else None) or identify(recipe)
+    try:
+        return (recipe.written.id if recipe.written else None) or identify(recipe)
+    except GessoError as error:  # longer, written as Gesso writes it, than any of Gesso's
+        notes.append(_sentence(error))
+    return None
 
 
 def _recipe(path: Path, notes: list[str]) -> Recipe | Work | None:
@@ -222,15 +250,15 @@ def _recipe(path: Path, notes: list[str]) -> Recipe | Work | None:
 
 
 def _in_ledger(
-    by: Imprint, data: bytes, recipe: Recipe | Work | None, watermark: str | None, notes: list[str]
+    by: Imprint, path: Path, data: bytes, ids: tuple[str | None, ...], notes: list[str]
 ) -> tuple[dict[str, Any] | None, bool]:
-    """What the log has of a file: that very one by its SHA-256, else that of its recipe or its watermark."""
+    """What the log has of a file: that very one by its SHA-256, else that of its watermark or its recipe."""
     try:
-        digest = hashlib.sha256(data).hexdigest()
+        digest = sha256_of(path) if len(data) > MOST else hashlib.sha256(data).hexdigest()
         entry = by.ledger.find(digest, "sha256")
         if entry is not None:
             return entry, True
-        for id in (watermark, _id_of(recipe) if recipe is not None else None):
+        for id in ids:
             if id is not None and (entry := by.ledger.find(id)) is not None:
                 return entry, False
     except (GessoError, OSError) as error:

@@ -32,7 +32,12 @@ def words(found: "Verified") -> list[str]:
         told.append(f"Watermark: there, of the picture {found.watermark}.")
     elif found.looked:
         told.append("Watermark: none found.")
-    return [*told, *_logged(found), *_replayed(found), *found.notes]
+    return [_harmless(one) for one in (*told, *_logged(found), *_replayed(found), *found.notes)]
+
+
+def _harmless(text: str) -> str:
+    """A sentence with a stranger's words in it as one line, which no terminal takes for a command."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _signed(found: "Verified") -> list[str]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 
 from gesso import __version__
 from gesso.errors import GessoError, nearest
+from gesso.marks.credentials import read
 from gesso.marks.picture import SUFFIXES, write_picture
 from gesso.marks.recipe import TRAINED, Original, Source, Taken, Work, read_source
 
@@ -47,10 +48,11 @@ def mark_of(source: Source, inputs: Sequence[Path]) -> Source:
     """The mark of a work: that of a composite with generated media where one of its inputs says it is such."""
     for path in inputs:
         try:
-            if read_source(path) in TRAINED:
-                return "compositeWithTrainedAlgorithmicMedia"
+            known = read_source(path)
         except GessoError:  # a format that carries no such mark
-            continue
+            known = None
+        if known in TRAINED or (known is None and read(path).source in TRAINED):
+            return "compositeWithTrainedAlgorithmicMedia"
     return source
 
 

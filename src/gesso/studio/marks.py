@@ -5,6 +5,8 @@ Files are looked at in the process of `pixels.Pool`: whatever is in one, the stu
 
 import json
 import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,11 @@ def verified(path: str, name: str, home: str, watermark: bool) -> dict[str, Any]
             pixels = tasks.pixels_of(place)
         except GessoError:  # no picture: there is nothing to look in
             pixels = None
-    found = verify(place, Imprint(Path(home), read_choices(Path(home))), pixels)
-    return _plain(found.plain(), place, name)
+    choices = read_choices(Path(home))
+    found = verify(place, Imprint(Path(home), choices), pixels)
+    own = [path for path in (choices.key, choices.certificate, choices.anchors) if path is not None]
+    hidden = {str(place): name, **{str(path): path.name for path in own}, f"{Path(home)}{os.sep}": ""}
+    return _plain(found.plain(), hidden, name)
 
 
 def unread(path: str, name: str, problem: str) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def unread(path: str, name: str, problem: str) -> dict[str, Any]:
     from gesso.marks.verify import Verified
 
     place = Path(path)
-    return _plain(Verified(place, "unreadable", Credentials("none"), notes=(problem,)).plain(), place, name)
+    return _plain(Verified(place, "unreadable", Credentials("none"), notes=(problem,)).plain(), {path: name}, name)
 
 
 def settings_of(home: Path) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def changed(home: Path, changes: dict[str, Any]) -> dict[str, Any]:
     from gesso.marks.visible import check_label
 
     before = read_choices(home)
-    wanted = {name: value.strip() if isinstance(value, str) else value for name, value in changes.items()}
+    wanted = {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in changes.items()}
     if "text" in wanted:
         wanted["text"] = wanted["text"] or None
     after = MarkChoices.of({**before.model_dump(), **wanted})
@@ -113,8 +118,11 @@ def labelled(text: str, corner: str) -> bytes:
     return out.getvalue()
 
 
-def _plain(found: dict[str, Any], place: Path, name: str) -> dict[str, Any]:
-    """As pages get it: under the file's name, without paths, in values that JSON can say."""
+def _plain(found: dict[str, Any], hidden: Mapping[str, str], name: str) -> dict[str, Any]:
+    """As pages get it: under the file's name, without paths, in values that JSON can say.
+
+    hidden: paths of this machine, and what stands for them in sentences.
+    """
     del found["path"]
     entry = found["ledger"]
     if entry is not None:
@@ -122,7 +130,8 @@ def _plain(found: dict[str, Any], place: Path, name: str) -> dict[str, Any]:
         found["ledger"] = {key: entry[key] for key in ENTRY if key in entry} | {"inputs": inputs}
     told = {"name": name, **_said(found)}
     for key in ("words", "notes"):
-        told[key] = [one.replace(str(place), name) for one in told[key]]
+        for path, instead in hidden.items():
+            told[key] = [one.replace(path, instead) for one in told[key]]
     return json.loads(json.dumps(told))
 
 

@@ -12,6 +12,7 @@ from gesso.errors import GessoError
 __all__ = ["file_fields", "remake"]
 
 Find = Callable[[str, str], Any]  # name, SHA-256 → what stands for that file; None where it is not to be found
+DRAWING = ("Make", "Work")  # groups of tasks of which some write pictures
 NEVER = {"out", "like", "prompts"}  # files that a picture was not made from
 
 
@@ -31,9 +32,16 @@ def remake(recipe: Mapping[str, Any], find: Find) -> tuple[str, dict[str, Any]]:
     task = str(recipe.get("task") or "")
     if task not in tasks.TASKS:
         raise GessoError(f"Its recipe is of '{task[:40]}', which is no task of this Gesso.", "Update Gesso.")
-    options = _sampled(recipe) if task == "sample" else _worked(task, recipe, find)
     known = tasks.task(task).Options.model_fields
-    return task, {name: value for name, value in options.items() if name in known and value is not None}
+    if tasks.TASKS[task].group not in DRAWING or "out" not in known:  # anyone may have written that recipe
+        raise GessoError(f"Its recipe is of '{task}', which makes no pictures.", "Nothing can be done.")
+    try:
+        options = _sampled(recipe) if task == "sample" else _worked(task, recipe, find)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise GessoError(f"Its recipe does not fit 'gesso {task}'.", "Make it again by hand.") from None
+    return task, {
+        name: value for name, value in options.items() if name in known and name not in NEVER and value is not None
+    }
 
 
 def _sampled(recipe: Mapping[str, Any]) -> dict[str, Any]:

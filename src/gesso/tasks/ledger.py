@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ class Ledger(Task[LedgerOptions]):
         facts: dict[str, Any] = {"entries": checked.entries, "problems": checked.problems, "head": checked.head}
         if options.find:
             entry = _find(ledger, options.find)
-            yield Result(json.dumps(entry, indent=1, ensure_ascii=False), (), facts | {"entry": entry})
+            text = json.dumps(entry, indent=1, ensure_ascii=False).encode(errors="backslashreplace").decode()
+            yield Result(text, (), facts | {"entry": entry})
             return
         whole = "All hold together" if not checked.problems else f"{len(checked.problems):,} problems"
         text = f"{checked.entries:,} entries. {whole}. The last hash: {checked.head}."
@@ -64,12 +66,14 @@ def _find(ledger: Any, wanted: str) -> dict[str, Any]:
     """The latest entry of an id, of a SHA-256 or its beginning, or of a file."""
     from gesso.files import sha256_of
 
-    place = Path(wanted).expanduser()
-    if place.is_file():
-        wanted = sha256_of(place)
+    with suppress(OSError, RuntimeError, ValueError):  # words that no path can be
+        place = Path(wanted).expanduser()
+        if place.is_file():
+            wanted = sha256_of(place)
     entry = ledger.find(wanted) or ledger.find(wanted, "sha256")
     if entry is None and len(wanted) >= 8:
-        entry = next((one for one in ledger.entries() if str(one.get("sha256", "")).startswith(wanted)), None)
+        for one in ledger.entries():
+            entry = one if str(one.get("sha256", "")).startswith(wanted.lower()) else entry
     if entry is None:
         raise GessoError(f"The ledger knows nothing of '{wanted}'.", "Ids and sums are in `gesso verify PICTURE`.")
     return entry
@@ -79,6 +83,8 @@ def _export(ledger: Any, options: LedgerOptions) -> int:
     from gesso.files import write_bytes
 
     assert options.out is not None
+    if options.out.expanduser().resolve().parent == ledger.folder.resolve():
+        raise GessoError("The ledger itself is in that folder.", "Name a file elsewhere with --out.")
     suffix, entries = options.out.suffix.lower(), list(ledger.entries(options.since, options.until))
     if suffix == ".jsonl":
         data = "".join(json.dumps(entry) + "\n" for entry in entries)

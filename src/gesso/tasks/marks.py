@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Switch = Literal["on", "off"]
 FILES = ("key", "certificate", "anchors")
+SWITCHES = ("credentials", "watermark", "ledger")
 
 
 class MarksOptions(Options):
@@ -63,10 +64,8 @@ class Marks(Task[MarksOptions]):
         wanted = {
             name: value for name, value in options.model_dump(exclude={"own_identity"}).items() if value is not None
         }
-        changes: dict[str, Any] = {
-            name: value == "on" if value in ("on", "off") else value for name, value in wanted.items()
-        }
-        changes |= {name: Path(changes[name]).expanduser().absolute() for name in FILES if name in changes}
+        changes: dict[str, Any] = {name: value == "on" if name in SWITCHES else value for name, value in wanted.items()}
+        changes |= {name: _place(changes[name]) for name in FILES if name in changes}
         if "text" in changes:
             changes["text"] = changes["text"].strip() or None
         if options.own_identity:
@@ -77,6 +76,10 @@ class Marks(Task[MarksOptions]):
         found = Imprint(home, after)
         if after.credentials:
             _ = found.identity  # which says what is wrong with it, before anything is kept
+        if changes.get("anchors") is not None:
+            from gesso.marks.identity import check_anchors
+
+            check_anchors(changes["anchors"])
         if after.text:
             from gesso.marks.visible import check_label
 
@@ -85,6 +88,11 @@ class Marks(Task[MarksOptions]):
             save_choices(home, after)
             yield Message("Kept.")
         yield Result("\n".join(_words(found)), (), _facts(found))
+
+
+def _place(file: Path) -> Path | None:
+    """A file wherever one is; None for an empty name."""
+    return None if file == Path() else file.expanduser().absolute()
 
 
 def _words(found: "Imprint") -> list[str]:

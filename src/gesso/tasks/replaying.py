@@ -59,13 +59,15 @@ def recipe_of(path: Path, home: Path) -> "Recipe | Work":
         entry = None if marked is None else ledger.find(f"{marked.payload:016x}")
     if entry is None:
         raise GessoError(f"{path.name} carries no recipe, and the ledger knows nothing of it.", "Nothing can be done.")
-    return _validated(entry["recipe"])
+    return _validated(entry.get("recipe"), path)
 
 
-def _validated(values: dict[str, Any]) -> "Recipe | Work":
+def _validated(values: Any, path: Path) -> "Recipe | Work":
     from gesso.marks.recipe import Recipe, Work
 
-    return (Recipe if "run" in values else Work).model_validate(values)
+    if not isinstance(values, dict):
+        raise GessoError(f"What the ledger has of {path.name} is no recipe.", "Nothing can be done.")
+    return (Recipe if "run" in values else Work).of(values)
 
 
 def replayed(
@@ -84,6 +86,7 @@ def replayed(
         try:
             name, options = tasks.remake(recipe.model_dump(mode="json"), _finder(path, recipe, home, look))
             asked = tasks.task(name)
+            _here(options, home)
             options |= _target(asked, path, recipe, Path(folder))
             made: Sequence[Path] = ()
             with imprinting(home, **_as_written(recipe)):
@@ -114,6 +117,15 @@ def pixels_of(path: Path) -> "np.ndarray":
     from gesso.marks.picture import multiplied
 
     return multiplied(open_picture(path).image)
+
+
+def _here(options: dict[str, Any], home: Path) -> None:
+    """Raises GessoError where a recipe, which anyone may have written, names a pipeline that was never downloaded."""
+    from gesso import tasks
+    from gesso.store import PRETRAINED
+
+    if str(options.get("run") or "").strip().startswith(PRETRAINED):
+        tasks.load(str(options["run"]).strip(), home, "cpu", download=False)
 
 
 def _as_written(recipe: "Recipe | Work") -> dict[str, Any]:

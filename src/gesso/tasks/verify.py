@@ -62,6 +62,7 @@ class Verify(Task[VerifyOptions]):
             text = f"{len(told):,} files: " + ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) + "."
         if options.form == "json":
             text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
+            text = text.encode(errors="backslashreplace").decode()  # of file names that are no UTF-8
         yield Result(text, (), {"files": json.loads(json.dumps(told, default=str))})
 
 

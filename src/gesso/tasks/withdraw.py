@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Withdraw", "WithdrawOptions"]
 
+TRIES = 10  # to take pictures out of a data set that others edit meanwhile
 SHORTEST = 8  # hexadecimal digits by which a file may be named
 
 
@@ -49,42 +50,66 @@ class Withdraw(Task[WithdrawOptions]):
     def run(self, options: WithdrawOptions, home: Path) -> Iterator[Event]:
         """Find pictures and runs, note it, then take the pictures out; the Result's facts name runs and pictures."""
         from gesso.data import open_pack
-        from gesso.data.withdrawn import hashes_of, withdrawn_in
+        from gesso.data.withdrawn import withdrawn_in
 
         pack = open_pack(options.dataset, home)
         known = withdrawn_in(home)
         files: dict[str, str] = {}
         for word in options.picture:
             files |= _found(word, pack, known)
-        rows = tuple(i for i, item in enumerate(pack.items) if hashes_of(item) & set(files))
+        rows = _rows(pack, files)
         problems: list[str] = []
         witness = _Witness(home, files, known, problems)
         elsewhere = [other.name for other in witness.packs if other.name != pack.name and witness.holds(other)]
         yield from (Message(problem, "warning") for problem in problems)
-        gone = len(rows) == pack.count
-        if not options.dry_run:
-            _carry_out(pack, rows, witness, options.reason, home)
+        drawn = _drawn(home, pack.name, witness)
+        removed = not options.dry_run and _carry_out(pack, witness, options.reason, home)
         facts = {
-            "dataset": pack.name, "dry_run": options.dry_run, "removed": gone and not options.dry_run,
+            "dataset": pack.name, "dry_run": options.dry_run, "removed": removed,
             "pictures": [{"sha256": sha256, "source": source} for sha256, source in sorted(files.items())],
             "rows": list(rows), "runs": witness.saw, "unknown": witness.unknown, "elsewhere": elsewhere,
-            "drawn": _drawn(home, witness),
+            "drawn": drawn,
         }  # fmt: skip
         yield Result(_page(facts, pack.count), facts=facts)
 
 
-def _drawn(home: Path, witness: "_Witness") -> dict[str, int]:
-    """How many works in the ledger are by these runs, and how many have patches of these files in them."""
+def _drawn(home: Path, dataset: str, witness: "_Witness") -> dict[str, int]:
+    """How many works in the ledger are by these runs, and how many have patches of these files in them.
+
+    dataset: where the files are, or were.
+    """
+    from gesso.data.withdrawn import hashes_of
+    from gesso.finish.sources import NAMED
     from gesso.marks.imprint import Imprint, read_choices
 
-    runs, names = {one["run"] for one in witness.saw}, set(witness.files.values())
+    runs, wanted = {one["run"] for one in witness.saw}, set(witness.files)
+    places = {(dataset, name[-NAMED:]) for name in witness.files.values()}
+    for pack in witness.packs:
+        if pack.name != dataset and witness.holds(pack):
+            places |= {(pack.name, str(item.get("source"))[-NAMED:]) for item in pack.items if hashes_of(item) & wanted}
     found = {"by_runs": 0, "with_patches": 0}
     for entry in Imprint(home, read_choices(home)).ledger.entries():
-        recipe = entry.get("recipe") or {}
-        found["by_runs"] += recipe.get("run") in runs
-        parts = (recipe.get("taken") or {}).get("parts") or ()
-        found["with_patches"] += any(one.get("source") in names for one in parts)
+        recipe = _mapping(entry.get("recipe"))
+        taken = _mapping(recipe.get("taken"))
+        listed = taken.get("parts")
+        parts = listed if isinstance(listed, list) else []
+        found["by_runs"] += str(recipe.get("run")) in runs
+        found["with_patches"] += any(
+            (str(taken.get("data")), str(_mapping(one).get("source"))) in places for one in parts
+        )
     return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """A value of the ledger, which anyone may have edited, if it is a mapping; else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _rows(pack: "Pack", files: Mapping[str, str]) -> tuple[int, ...]:
+    """Numbers of the pictures of a data set that are of some files, or have one for their source."""
+    from gesso.data.withdrawn import hashes_of
+
+    return tuple(i for i, item in enumerate(pack.items) if hashes_of(item) & set(files))
 
 
 def _found(word: str, pack: "Pack", known: Mapping[str, dict[str, Any]]) -> dict[str, str]:
@@ -119,18 +144,32 @@ def _found(word: str, pack: "Pack", known: Mapping[str, dict[str, Any]]) -> dict
     return found
 
 
-def _carry_out(pack: "Pack", rows: tuple[int, ...], witness: "_Witness", reason: str, home: Path) -> None:
-    """Note what is withdrawn, then take it out: cut short between the two, the same command does the rest."""
-    from gesso.data.editing import Drop, edit
+def _carry_out(pack: "Pack", witness: "_Witness", reason: str, home: Path) -> bool:
+    """Note what is withdrawn, then take it out: cut short between the two, the same command does the rest.
+
+    Returns whether nothing was left, so that the data set is removed. Where others edit it meanwhile it begins anew.
+    """
+    from gesso.data import open_pack
+    from gesso.data.editing import Changed, Drop, edit
     from gesso.data.withdrawn import note, remove
 
     told = {"data": pack.name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "reason": reason}
     files = sorted(witness.files.items())
     note(home, [{"sha256": one, "source": name, **told, "runs": witness.saw_it(one)} for one, name in files])
-    if len(rows) == pack.count:
-        remove(home, pack.name, pack.fingerprint)
-    elif rows:
-        edit(home, pack.name, pack.fingerprint, [Drop(pictures=rows, why="withdrawn")])
+    for left in reversed(range(TRIES)):
+        rows = _rows(pack, witness.files)
+        try:
+            if len(rows) == pack.count:
+                remove(home, pack.name, pack.fingerprint)
+                return True
+            if rows:
+                edit(home, pack.name, pack.fingerprint, [Drop(pictures=rows, why="withdrawn")])
+            return False
+        except Changed:
+            if not left:
+                raise
+            pack = open_pack(pack.name, home)
+    return False
 
 
 @dataclass

@@ -41,7 +41,7 @@ def write_card(run: Run, paper: str) -> None:
         f"{record['total']:,} pictures shown. After {paper}.",
         f"- **State**: {record['status']}.",
         f"- **Bit-exact**: {'yes' if record.get('bit_exact', True) else 'no, it was resumed on another machine'}.",
-        "- **No weights of others**: it started from random numbers.",
+        f"- **No weights of others**: it started from {_begin(record)}.",
         *_spent(record),
         *_measures(record),
         *_originality(record),
@@ -100,6 +100,12 @@ def _rights(terms: Report | None) -> list[str]:
         more = f" and {len(terms.credits) - 100:,} more" if len(terms.credits) > 100 else ""
         lines.append(f"- **To be named**: {', '.join(names)}{more}.".translate(PLAIN))
     return lines
+
+
+def _begin(record: dict[str, Any]) -> str:
+    """What it started from."""
+    parent = record.get("fork")
+    return f"what run {parent} had learned, which was trained with Gesso, too" if parent else "random numbers"
 
 
 def _spent(record: dict[str, Any]) -> list[str]:

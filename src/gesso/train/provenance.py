@@ -40,7 +40,9 @@ def _before(subject: Subject, parent: Run) -> Report | None:
     record = parent.record
     said = record.get("data") or {}
     same = said.get("fingerprint") == subject.pack.fingerprint and said.get("count") == len(subject.rows)
-    if same and not record.get("source") and not record.get("fork"):
+    # A fork without a report of the whole began with a run that learned from the very same ones, too.
+    alone = "verdict" in (said.get("rights") or {}) and not record.get("rights")
+    if same and not record.get("source") and (alone or not record.get("fork")):
         return None
     known = of_record(record)
     if known is None:
