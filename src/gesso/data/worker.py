@@ -32,6 +32,7 @@ __all__ = ["Entry", "Outcome", "Painter", "Ready", "Recipe", "Shaped", "main", "
 GREY_TOLERANCE = 2  # a JPEG's rounding may tint a grey picture by this much
 MOST_TILES = 65_536
 WITHDRAWN = "It was withdrawn, so it is passed over."
+PAINTED = "CC0-1.0"  # licence of pictures that Gesso itself paints
 
 
 class Painter(Protocol):
@@ -126,7 +127,8 @@ def prepare(entry: Entry, recipe: Recipe) -> Outcome:
             raise Unreadable(entry.fault)
         if not isinstance(entry.data, Path | bytes | np.ndarray):
             pixels, known = entry.data.paint()
-            entry = replace(entry, data=pixels, label=known.pop("label"), text=known.pop("text"), columns=known)
+            label, text = known.pop("label"), known.pop("text")
+            entry = replace(entry, data=pixels, label=label, text=text, columns={**known, "licence": PAINTED})
         data = _bytes(entry.data)
         facts: dict[str, Any] = {"source": entry.source}
         source: Image.Image | None = None
