@@ -81,3 +81,20 @@ def few(tmp_path_factory):
     options = {"family": "gan", "images": "64", "set": ("width=8", "critic_width=8", "latent=8")}
     gesso.run("train", dataset="few", **options, home=home)
     return home
+
+
+@pytest.fixture(scope="module")
+def server(few, tmp_path_factory):
+    """A real studio of a home with a data set and a run."""
+    from tests.serving import Server
+
+    home = tmp_path_factory.mktemp("studio") / "home"
+    shutil.copytree(few, home)
+    with Server(home) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client() as client:
+        yield client

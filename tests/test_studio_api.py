@@ -17,22 +17,6 @@ from tests.serving import Server
 
 
 @pytest.fixture(scope="module")
-def server(few, tmp_path_factory):
-    import shutil
-
-    home = tmp_path_factory.mktemp("studio") / "home"
-    shutil.copytree(few, home)
-    with Server(home) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def drawn(client):
     """Four pictures of the run, in the gallery."""
     return client.wait(client.ask("sample", run="1", count=4, seed=7))["result"]["pictures"]

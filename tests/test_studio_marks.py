@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 
 import httpx
 import numpy as np
@@ -18,21 +17,6 @@ from gesso.marks.label import AIGC, Aigc, packet
 from gesso.marks.reading import aigc_of
 from gesso.marks.recipe import read_source
 from gesso.studio.marks import _said, unread, verified
-from tests.serving import Server
-
-
-@pytest.fixture(scope="module")
-def server(few, tmp_path_factory):
-    home = tmp_path_factory.mktemp("marks") / "home"
-    shutil.copytree(few, home)
-    with Server(home) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
