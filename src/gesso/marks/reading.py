@@ -17,11 +17,10 @@ LONGEST = 1_000_000  # bytes of a packet
 
 
 class Said(NamedTuple):
-    """xmp: the packet, empty without one; aigc: all labels, at most one in most files; texts: names of others."""
+    """xmp: the packet, empty without one; aigc: all labels, at most one in most files."""
 
     xmp: str
     aigc: tuple[Aigc, ...]
-    texts: tuple[str, ...]
 
 
 def said(path: Path) -> Said:
@@ -29,10 +28,10 @@ def said(path: Path) -> Said:
     if path.suffix.lower().lstrip(".") in PICTURES:
         told = told_by(path)
         xmp = xmp_of(told.texts)
-        texts = {key: value for key, value in told.texts.items() if isinstance(key, str) and isinstance(value, str)}
-        places = [xmp, texts.get("AIGC", ""), comment_of(told.exif.get(USER_COMMENT)) or ""]
+        text = told.texts.get("AIGC")
+        places = [xmp, text if isinstance(text, str) else "", comment_of(told.exif.get(USER_COMMENT)) or ""]
         labels = [label for place in places if "Label" in place for label in aigc_in(place)]
-        return Said(xmp, tuple(labels), tuple(texts))
+        return Said(xmp, tuple(labels))
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -46,7 +45,7 @@ def said(path: Path) -> Said:
     labels = aigc_in(xmp) if "Label" in xmp else []
     if not labels:
         labels = [label for one in LABEL.findall(data)[:8] for label in aigc_in(one.decode(errors="replace"))]
-    return Said(xmp, tuple(labels), ())
+    return Said(xmp, tuple(labels))
 
 
 def aigc_of(path: Path) -> Aigc | None:

@@ -109,7 +109,7 @@ def verify(path: Path, by: Imprint, pixels: UInt8[np.ndarray, "h w c"] | None = 
     credentials = _credentials(path, data, by, notes)
     xmp, aigc, unread = "", (), not data
     try:
-        xmp, aigc, _ = said(path)
+        xmp, aigc = said(path)
     except GessoError as error:
         unread = True
         notes.append(_sentence(error))

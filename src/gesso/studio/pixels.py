@@ -110,7 +110,7 @@ def _labels(path: Path) -> str | None:
         xmp, text = xmp_of(told.texts), told.texts.get("AIGC")
         labels = aigc_in(xmp, text if isinstance(text, str) else "", comment_of(told.exif.get(USER_COMMENT)) or "")
     except GessoError:
-        xmp, labels, _ = said(path)
+        xmp, labels = said(path)
     sources = [source_in(xmp), read(path).source if b"jumb" in path.read_bytes() else None]
     source = next((one for one in sources if one in TRAINED), next(filter(None, sources), None))
     if source is None and not labels:

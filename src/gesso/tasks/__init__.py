@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gesso.errors import GessoError, nearest
 from gesso.files import find_home
-from gesso.tasks.again import file_fields, remake
+from gesso.tasks.again import remake
 from gesso.tasks.replaying import Replayed, pixels_of, recipe_of, replayed
 from gesso.tasks.shared import (
     LARGEST,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES", "LARGEST", "TASKS", "Entry", "Learned", "Replayed", "asked_of", "collection", "comparer", "counted",
-    "destination", "drawing", "events", "families", "family", "file_fields", "find_device", "find_home",
+    "destination", "drawing", "events", "families", "family", "find_device", "find_home",
     "following", "knobs_of", "learned", "learned_rows", "load", "pictures_in", "pixels_of", "read_pixels",
     "recipe_of", "remake", "replayed", "run", "seeds_of", "sources", "task", "working",
 ]  # fmt: skip

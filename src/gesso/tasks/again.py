@@ -9,14 +9,14 @@ from typing import Any
 
 from gesso.errors import GessoError
 
-__all__ = ["file_fields", "remake"]
+__all__ = ["remake"]
 
 Find = Callable[[str, str], Any]  # name, SHA-256 → what stands for that file; None where it is not to be found
 DRAWING = ("Make", "Work")  # groups of tasks of which some write pictures
 NEVER = {"out", "like", "prompts"}  # files that a picture was not made from
 
 
-def file_fields(task: str) -> dict[str, bool]:
+def _file_fields(task: str) -> dict[str, bool]:
     """The options of a task that name files it works from, and whether each takes several."""
     from gesso import tasks
 
@@ -80,7 +80,7 @@ def _worked(task: str, recipe: Mapping[str, Any], find: Find) -> dict[str, Any]:
     if task == "animate":
         options["seeds"] = _seeds(chosen)
     digests = {str(name): str(digest) for name, digest in (recipe.get("inputs") or {}).items() if name != _data(recipe)}
-    several = file_fields(task)
+    several = _file_fields(task)
     first = next(iter(several), None)
     if first is not None and options.get(first) is None and (fields[first].is_required() or several[first]):
         given = [name for name in digests if name not in _named(options, several)]
